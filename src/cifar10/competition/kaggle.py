@@ -1,0 +1,14 @@
+"""The competition itself, with the user's Kaggle account."""
+
+from pathlib import Path
+
+from cifar10 import kaggle_api
+from cifar10.competition.local import write_from
+from cifar10.config import DataConfig
+
+
+def fetch(config: DataConfig, out: Path, downloads: Path) -> None:
+    """Download the competition's zip and take the four files out of it."""
+    archive = kaggle_api.download(config.competition, downloads)
+    write_from(archive, out)
+    archive.unlink()  # 715 MB that the four files hold again

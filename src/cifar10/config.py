@@ -1,0 +1,142 @@
+"""A part of `params.yaml` as a checked, frozen object, or one line that names the key.
+
+Each config class lives beside the code that it configures, so that a DVC stage depends only on the classes it
+uses; this module holds what they share.
+"""
+
+import difflib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PARAMS = Path("params.yaml")
+
+# Every top-level key of params.yaml. A stage checks its own part in depth and the rest by name only, so a misspelt
+# key is an error in whichever stage runs first.
+TOP_LEVEL_KEYS = (
+    "seed",
+    "lr",
+    "epochs",
+    "batch_size",
+    "data",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "augment",
+    "runtime",
+    "predict",
+)
+
+
+class InputError(ValueError):
+    """Something that a person got wrong and can mend; its text is one line that names the file, key or id."""
+
+
+class Config(BaseModel):
+    """Base of all config classes: immutable, no unknown keys, no silent conversions, no NaN, no hidden defaults."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class DataConfig(Config):
+    """The section `data`: which images, and how they are split. Here because the first two stages share it."""
+
+    source: str
+    """Where the competition's files come from: a key of `cifar10.competition.SOURCES`."""
+    path: str | None
+    """What the source `local` reads: a folder or a zip file. null: not used."""
+    competition: str
+    """Kaggle's name of the competition, for the source `kaggle`."""
+    val_fraction: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the labelled images held back for validation. 0: train on everything."""
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """Seed of the split; apart from `seed`, so that runs with several seeds share one split."""
+
+
+def one_of(choices: Collection[str]) -> AfterValidator:
+    """A validator for a key whose value is the name of an entry of a literal dict.
+
+    It takes the dict itself, so adding an entry there is all that a new choice needs.
+    """
+
+    def check(name: str) -> str:
+        if name not in choices:
+            raise ValueError(f"choose one of {', '.join(choices)}")
+        return name
+
+    return AfterValidator(check)
+
+
+def load_config(kind: type[ConfigT], params: Path = PARAMS, section: str | None = None) -> ConfigT:
+    """Read one config object from `params`: a named section, or the top-level keys that `kind` has as fields.
+
+    Raises:
+        InputError: the file is missing or not YAML, or a key is unknown, absent, or has an unusable value.
+    """
+    values = read_params(params)
+    if section is None:
+        values = {key: values[key] for key in kind.model_fields if key in values}
+    else:
+        values = values.get(section)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        prefix = (section,) if section else ()
+        raise InputError(f"{params}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
+
+
+def read_params(path: Path) -> dict[str, Any]:
+    """All of params.yaml as plain values, its top-level keys checked by name.
+
+    YAML 1.2 as DVC reads it: PyYAML would take `5e-4` for a string.
+    """
+    try:
+        params = YAML(typ="safe").load(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run from the folder that holds dvc.yaml and params.yaml") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:140]}") from None
+    if not isinstance(params, dict):
+        raise InputError(f"{path}: expected `key: value` lines, found {type(params).__name__}")
+    for key in params:
+        if key not in TOP_LEVEL_KEYS:
+            raise InputError(f"{path}: {key}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
+    return params
+
+
+def _describe(error: Any, prefix: tuple[str, ...], kind: type[Config]) -> str:
+    """One finding of pydantic in the words of params.yaml: `lr: input should be greater than 0, not -1`."""
+    key = ".".join(str(part) for part in (*prefix, *error["loc"]))
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_suggest(str(error['loc'][-1]), _fields_at(kind, error['loc'][:-1]))}"
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"{key}: expected `key: value` lines below it, not {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}, not {str(error['input'])[:40]!r}"
+
+
+def _fields_at(kind: type[Config], path: tuple[str | int, ...]) -> Collection[str]:
+    """Names of the fields of the config class found by following `path` from `kind`."""
+    for part in path:
+        nested = kind.model_fields[str(part)].annotation
+        assert isinstance(nested, type)
+        assert issubclass(nested, Config)
+        kind = nested
+    return kind.model_fields
+
+
+def _suggest(word: str, choices: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; the keys are {', '.join(choices)}"

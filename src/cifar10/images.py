@@ -1,0 +1,58 @@
+"""One encoded image <-> one uint8 array. The only module that uses Pillow."""
+
+import io
+import warnings
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from cifar10.config import InputError
+
+SIZE_PIXELS = 32
+
+# A file's ending decides the one format it may hold: Pillow by itself would open a GIF named `.png` without a word.
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+# Nothing that is 32 pixels square needs more; it bounds what a hostile archive can make us read.
+MAX_ENCODED_BYTES = 1 << 20
+
+
+def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "3 32 32"]:
+    """Decode one 32x32 PNG or JPEG to RGB, channels first.
+
+    Greyscale and palette images are expanded, an alpha channel is dropped, and 16-bit samples keep their high byte
+    (Pillow's own conversion clips 16-bit grey to white).
+
+    Raises:
+        InputError: `data` is not a whole image of the format that the ending of `name` promises, or not 32x32.
+    """
+    ending = name[name.rfind(".") :].lower()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=[FORMATS[ending]]) as image:
+                if image.size != (SIZE_PIXELS, SIZE_PIXELS):  # from the header, before any pixel is decoded
+                    width, height = image.size
+                    raise InputError(f"{name}: the image is {width}x{height}, expected {SIZE_PIXELS}x{SIZE_PIXELS}")
+                return np.ascontiguousarray(_to_rgb(image).transpose(2, 0, 1))
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, zlib.error, OSError and others
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = "wrong format" if "cannot identify" in reason else reason
+        raise InputError(f"{name}: not a readable {FORMATS[ending]} image ({reason[:80]})") from None
+
+
+def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    if image.mode.startswith("I"):  # 16-bit grey: "I;16", or "I" from older encoders
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
+
+
+def encode_png(image: UInt8[np.ndarray, "3 height width"]) -> bytes:
+    """Encode one RGB image as PNG; the same pixels always give the same bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image.transpose(1, 2, 0)).save(buffer, format="PNG")
+    return buffer.getvalue()

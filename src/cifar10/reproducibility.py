@@ -1,0 +1,28 @@
+"""Seeds and determinism. The only module that touches global random state."""
+
+import os
+
+import numpy as np
+import torch
+
+
+def seed_globals(seed: int) -> None:
+    """Seed torch's global generators, from which layers draw their initial weights."""
+    torch.manual_seed(seed)
+
+
+def derive_seed(seed: int, *position: int) -> int:
+    """A 63-bit seed for one place of a run, such as (epoch, step).
+
+    What happens at a step depends on its position alone and not on what was drawn before, so a resumed run repeats
+    an uninterrupted one without any stored generator state. Mixed by numpy's SeedSequence (O'Neill's design), so
+    neighbouring positions give unrelated streams.
+    """
+    return int(np.random.SeedSequence((seed, *position)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def use_deterministic_kernels() -> None:
+    """Make torch refuse kernels whose result depends on timing; for the rest of the process."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it before its first call
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,60 @@
+"""On which device, in which precision and memory order the arithmetic runs."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from cifar10.config import PARAMS, Config, InputError
+from cifar10.reproducibility import use_deterministic_kernels
+
+
+class RuntimeConfig(Config):
+    """The section `runtime`."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    """auto: CUDA where there is one, else Apple's MPS, else the CPU."""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """auto: bfloat16 autocast on a CUDA device that computes in it, else float32."""
+    channels_last: bool
+    """Keep images and weights in NHWC memory order, which convolutions are quicker in."""
+    deterministic: bool
+    """Only bit-reproducible kernels on a GPU; a CPU run with the same thread count is reproducible anyway."""
+
+
+class Runtime:
+    """A `RuntimeConfig` resolved on this machine."""
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        """Raises InputError where the device asked for is not there."""
+        self.device = _resolve_device(config.device)
+        self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        self.precision = ("bfloat16" if bfloat16 else "float32") if config.precision == "auto" else config.precision
+        if config.deterministic:
+            use_deterministic_kernels()
+        elif self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes never change: let cuDNN time its kernels once
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device in the chosen memory order."""
+        return model.to(device=self.device, memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
+
+    def autocast(self) -> torch.autocast:
+        """Within it, convolutions and matrix products run in the chosen precision."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name() if self.device.type == "cuda" else self.device.type
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        return f"{name}{threads}, {self.precision}"
+
+
+def _resolve_device(name: str) -> torch.device:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if not available[name]:
+        there = ", ".join(device for device, is_there in available.items() if is_there)
+        raise InputError(f"{PARAMS}: runtime.device: no {name} device here; use auto or one of: {there}")
+    return torch.device(name)

@@ -1,0 +1,18 @@
+"""download: the competition's files from the chosen source."""
+
+from pathlib import Path
+
+from cifar10 import competition, stages
+from cifar10.config import DataConfig, load_config
+
+
+def main(raw: Path) -> None:
+    """Write the five raw files (see `cifar10.competition`) into the folder `raw`."""
+    config = load_config(DataConfig, section="data")
+    competition.fetch(config, raw)
+    megabytes = sum((raw / name).stat().st_size for name in competition.FILES) / 1e6
+    print(f"download: {config.source}: {len(competition.FILES)} files, {megabytes:.1f} MB in {raw}")
+
+
+if __name__ == "__main__":
+    stages.run(main)

@@ -1,0 +1,46 @@
+"""train: prepared data + a recipe -> a model file, its history and its metrics."""
+
+import json
+import math
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pandas as pd
+
+from cifar10 import stages
+from cifar10.checkpoint import TrainedModel, save_model
+from cifar10.config import load_config
+from cifar10.dataset import load_prepared
+from cifar10.files import atomic_write
+from cifar10.models import count_parameters
+from cifar10.tables import write_csv
+from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+
+# Wall-clock figures differ from run to run. In a DVC out they would make every rerun look like a change, so they go
+# to a log beside it.
+CLOCK = ("seconds", "images_per_second")
+TIMING_LOG = Path("logs/train_timing.csv")
+
+
+def main(prepared: Path, model_file: Path, reports: Path) -> None:
+    """Train on the folder `prepared`; write `model_file`, and `history.csv` and `metrics.json` into `reports`."""
+    config = load_config(TrainConfig)
+    data = load_prepared(prepared)
+    model, history = fit(data, config)
+    write_csv(TIMING_LOG, _table(history)[["epoch", *CLOCK]])
+    write_csv(reports / "history.csv", _table(history).drop(columns=list(CLOCK)))
+    metrics = {"parameters": count_parameters(model), **summarize(history)}
+    atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
+    seconds = math.fsum(result.seconds for result in history)
+    print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
+
+
+def _table(history: list[EpochResult]) -> pd.DataFrame:
+    """History as a table; a validation column without values is left out."""
+    columns = [field.name for field in fields(EpochResult)]
+    return pd.DataFrame([asdict(result) for result in history], columns=columns).dropna(axis="columns", how="all")
+
+
+if __name__ == "__main__":
+    stages.run(main)

@@ -1,0 +1,43 @@
+"""The competition's submission: one label for every id of `sampleSubmission.csv`, in its order."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from cifar10.config import InputError
+from cifar10.tables import HEADER, read_table, write_csv
+
+
+def write_submission(path: Path, labels_by_id: dict[int, str], sample: Path, classes: Collection[str]) -> None:
+    """Write `id,label` rows for the ids of `sample`, in its order; nothing is written unless the table is valid.
+
+    Raises:
+        InputError: an id of `sample` has no prediction, or a predicted label is not among `classes`.
+    """
+    ids = read_table(sample)["id"]
+    missing = ids[~ids.isin(list(labels_by_id))]
+    if len(missing):
+        raise InputError(f"{sample}: id {missing.iloc[0]} has no image in test.7z ({len(missing):,} such ids)")
+    table = pd.DataFrame(dict(zip(HEADER, (ids, ids.map(labels_by_id)), strict=True)))
+    check_submission(table, sample, classes, path)
+    write_csv(path, table)
+
+
+def check_submission(table: pd.DataFrame, sample: Path, classes: Collection[str], path: Path) -> None:
+    """Hold a submission against the sample: same ids in the same order, every label a known class.
+
+    Raises:
+        InputError: naming the file and the first row that is wrong.
+    """
+    expected = read_table(sample)["id"]
+    if len(table) != len(expected):
+        raise InputError(f"{path}: {len(table):,} rows, {sample} has {len(expected):,}")
+    wrong = (table["id"] != expected).to_numpy().nonzero()[0]
+    if len(wrong):
+        row = wrong[0]
+        raise InputError(f"{path}: row {row + 1}: id {table['id'][row]}, {sample} has {expected[row]} there")
+    unknown = table[~table["label"].isin(list(classes))]
+    if len(unknown):
+        first = unknown.iloc[0]
+        raise InputError(f"{path}: id {first['id']}: {first['label']!r} is not a class of this competition")

@@ -1,0 +1,66 @@
+"""Reading and writing the competition's `id,label` tables.
+
+Strict on purpose: with its defaults pandas reads a truncated, shifted or doubled label file without complaint.
+"""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from cifar10.config import InputError
+from cifar10.files import atomic_write
+
+HEADER = ["id", "label"]
+_ID = re.compile(r"0|[1-9][0-9]{0,17}")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read an `id,label` CSV: columns `id` (int64) and `label` (str), in file order, indexed 0..n-1.
+
+    LF or CRLF line ends, a UTF-8 byte-order mark and quoted fields are all accepted; a header without rows is too.
+
+    Raises:
+        InputError: naming the file and the line of the first thing wrong.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; expected the header id,label and a row for each image")
+
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines_by_id: dict[int, int] = {}
+    labels: list[str] = []
+    try:
+        header = next(rows)
+        if header != HEADER:
+            raise InputError(f"{path}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
+        for row in rows:
+            _check_row(row, f"{path}: line {rows.line_num}", lines_by_id)
+            lines_by_id[int(row[0])] = rows.line_num
+            labels.append(row[1])
+    except csv.Error as error:
+        raise InputError(f"{path}: line {rows.line_num}: {error}") from None
+    return pd.DataFrame({"id": pd.Series(list(lines_by_id), dtype="int64"), "label": pd.Series(labels, dtype="str")})
+
+
+def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
+    if len(row) != 2:
+        raise InputError(f"{where}: expected 2 fields (id,label), found {len(row)}")
+    if not _ID.fullmatch(row[0]):
+        raise InputError(f"{where}: id {row[0][:40]!r} is not a whole number")
+    if not row[1] or row[1] != row[1].strip():
+        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is empty or padded with spaces")
+    if int(row[0]) in lines_by_id:
+        raise InputError(f"{where}: id {row[0]} is there twice (first in line {lines_by_id[int(row[0])]})")
+
+
+def write_csv(path: Path, table: pd.DataFrame, line_end: str = "\n") -> None:
+    """Write a table with full float precision, whole or not at all. Kaggle's own files end lines with CRLF."""
+    atomic_write(path, table.to_csv(index=False, lineterminator=line_end))

@@ -1,0 +1,1 @@
+"""From prepared data and a recipe to a trained network."""

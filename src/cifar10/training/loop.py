@@ -1,0 +1,177 @@
+"""The training loop."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+from tqdm import tqdm
+
+from cifar10.config import PARAMS, Config, InputError
+from cifar10.dataset import BatchLoader, ImageSet, PreparedData, normalize
+from cifar10.inference import PredictConfig, predict_logits
+from cifar10.models import ModelConfig, build_model
+from cifar10.reproducibility import derive_seed, seed_globals
+from cifar10.runtime import Runtime, RuntimeConfig
+from cifar10.training.augment import AugmentConfig, augment
+from cifar10.training.optim import OptimizerConfig, ScheduleConfig, build_optimizer, learning_rate
+
+
+class LossConfig(Config):
+    """The section `loss`: cross-entropy."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the target that is spread over all classes. 0: off."""
+
+
+class TrainConfig(Config):
+    """Everything in params.yaml that a trained model depends on."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """Initial weights, order of images and augmentation."""
+    lr: Annotated[float, Field(gt=0)]
+    """Peak learning rate of the schedule."""
+    epochs: Annotated[int, Field(ge=1)]
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(ge=2)]
+    """Images per optimizer step."""
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    augment: AugmentConfig
+    runtime: RuntimeConfig
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One row of the history. Validation fields are NaN where there is no validation part."""
+
+    epoch: int  # 1, 2, ...
+    lr: float  # at the epoch's last step
+    train_loss: float  # mean over the epoch, on augmented images, label smoothing included
+    train_accuracy: float  # 0..1, on augmented images, while the weights were changing
+    val_loss: float  # plain cross-entropy
+    val_accuracy: float  # 0..1
+    seconds: float  # training part of the epoch, augmentation included, validation not
+    images_per_second: float
+
+
+def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochResult]]:
+    """Train the network of `config` on `data.train`, watching `data.val` after each epoch.
+
+    Returns:
+        The model as it is after the last epoch, on its device, and one result for each epoch.
+
+    Raises:
+        InputError: the loss stopped being a number.
+    """
+    runtime = Runtime(config.runtime)
+    seed_globals(config.seed)
+    model = runtime.place(build_model(config.model, len(data.classes)))
+    optimizer = build_optimizer(model, config.lr, config.optimizer)
+    loader = BatchLoader(data.train, config.batch_size, runtime.device)
+    val = data.val
+    print(f"train: {config.model.name} on {len(data.train_rows):,} images, {runtime}", flush=True)
+
+    history: list[EpochResult] = []
+    with tqdm(total=config.epochs * loader.batches_per_epoch, desc="train", unit="step", disable=None) as bar:
+        for epoch in range(config.epochs):
+            started = time.perf_counter()
+            loss, accuracy = train_one_epoch(model, loader, optimizer, epoch, data, config, runtime, bar)
+            seconds = time.perf_counter() - started
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"training diverged in epoch {epoch + 1} (loss {loss}); lower lr in {PARAMS} (now {config.lr})"
+                )
+            val_loss, val_accuracy = validate(model, val, data, runtime)
+            history.append(
+                EpochResult(
+                    epoch=epoch + 1,
+                    lr=optimizer.param_groups[0]["lr"],
+                    train_loss=loss,
+                    train_accuracy=accuracy,
+                    val_loss=val_loss,
+                    val_accuracy=val_accuracy,
+                    seconds=seconds,
+                    images_per_second=loader.images_per_epoch / seconds,
+                )
+            )
+            bar.write(_line(history[-1], config.epochs))
+    return model, history
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loader: BatchLoader,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    data: PreparedData,
+    config: TrainConfig,
+    runtime: Runtime,
+    bar: tqdm,
+) -> tuple[float, float]:
+    """One pass over the training images; mean loss and accuracy, summed on the device and fetched once."""
+    model.train()
+    order = torch.Generator().manual_seed(derive_seed(config.seed, epoch))
+    draws = torch.Generator(runtime.device)
+    total_steps = config.epochs * loader.batches_per_epoch
+    loss_sum = torch.zeros((), device=runtime.device)
+    correct = torch.zeros((), device=runtime.device, dtype=torch.int64)
+    for batch, (images, labels) in enumerate(loader.epoch(order)):
+        step = epoch * loader.batches_per_epoch + batch
+        draws.manual_seed(derive_seed(config.seed, epoch, batch))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config.lr, step, total_steps, loader.batches_per_epoch, config.schedule)
+
+        images = normalize(augment(images, config.augment, draws), data.mean, data.std)
+        with runtime.autocast():
+            logits = model(images.contiguous(memory_format=runtime.memory_format))
+            loss = F.cross_entropy(logits, labels, label_smoothing=config.loss.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+        loss_sum += loss.detach() * len(labels)
+        correct += (logits.detach().argmax(1) == labels).sum()
+        bar.update()
+    return loss_sum.item() / loader.images_per_epoch, correct.item() / loader.images_per_epoch
+
+
+def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runtime) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy on the validation part, without test-time augmentation; NaN without images."""
+    if not len(val):
+        return math.nan, math.nan
+    plain = PredictConfig(batch_size=500, tta="none")
+    logits = predict_logits(model, val.images, data.mean, data.std, plain, runtime)
+    labels = torch.from_numpy(val.labels)
+    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
+
+
+def summarize(history: list[EpochResult]) -> dict[str, dict[str, float]]:
+    """The last epoch, which is the one that is kept, and the best by validation accuracy, which is only reported.
+
+    Choosing the best epoch on the images that the accuracy is then quoted for flatters it; the last one does not.
+    """
+    fields = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    best = max(history, key=lambda result: (not math.isnan(result.val_accuracy), result.val_accuracy))
+    rows = {"last": history[-1]} if math.isnan(best.val_accuracy) else {"last": history[-1], "best": best}
+    return {
+        name: {key: value for key, value in asdict(row).items() if key in fields and not math.isnan(value)}
+        for name, row in rows.items()
+    }
+
+
+def _line(result: EpochResult, epochs: int) -> str:
+    val = (
+        f"val loss {result.val_loss:.4f} acc {result.val_accuracy:.4f}  " if result.val_loss == result.val_loss else ""
+    )
+    return (
+        f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}  train loss {result.train_loss:.4f} "
+        f"acc {result.train_accuracy:.4f}  {val}lr {result.lr:.2e}  "
+        f"{result.seconds:.1f} s  {result.images_per_second:,.0f} img/s"
+    )
