@@ -1,16 +1,12 @@
-"""The prepared data: image arrays that are memory-mapped, their labels, and the split; batches of them on a device."""
+"""The prepared data: image arrays that are memory-mapped, their labels, and the split."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int64, UInt8
-from sklearn.model_selection import train_test_split
-from torch import Tensor
+from jaxtyping import Int64, UInt8
 
 from cifar10.config import InputError
 
@@ -87,34 +83,6 @@ def load_prepared(folder: Path) -> PreparedData:
         raise InputError(f"{name}: {reason}; `dvc repro prepare` makes it anew") from None
 
 
-def split_rows(
-    labels: Int64[np.ndarray, " images"], groups: Int64[np.ndarray, " images"], val_fraction: float, seed: int
-) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
-    """Split rows into training and validation, stratified by label; rows of one group stay on one side.
-
-    `groups` gives exact duplicates the same number. Whole groups are drawn, each stratified by the label of its first
-    row, so the sizes can miss `val_fraction` by as many rows as there are duplicates.
-
-    Returns:
-        Ascending row numbers of the two sides: disjoint, together all rows. A fraction of 0 leaves the second empty.
-
-    Raises:
-        InputError: too few images for the fraction.
-    """
-    rows = np.arange(len(labels))
-    if val_fraction == 0:
-        return rows, rows[:0]
-    group_numbers, first_rows, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
-    try:
-        _, val_groups = train_test_split(
-            np.arange(len(group_numbers)), test_size=val_fraction, stratify=labels[first_rows], random_state=seed
-        )
-    except ValueError as error:
-        raise InputError(f"data.val_fraction: {val_fraction} cannot split {len(rows)} images: {error}") from None
-    in_val = np.isin(group_of_row, val_groups)
-    return rows[~in_val], rows[in_val]
-
-
 def channel_statistics(
     images: UInt8[np.ndarray, "images 3 32 32"], rows: Int64[np.ndarray, " rows"]
 ) -> tuple[list[float], list[float]]:
@@ -131,36 +99,3 @@ def channel_statistics(
     mean = counts @ values / total
     std = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 0))
     return mean.tolist(), std.tolist()
-
-
-def normalize(
-    images: UInt8[Tensor, "batch 3 32 32"], mean: list[float], std: list[float]
-) -> Float[Tensor, "batch 3 32 32"]:
-    """Pixels 0..255 -> float32 with the given channel mean and standard deviation taken out."""
-    shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
-    # A channel that never changes (std 0) carries nothing: leave it at zero instead of dividing by it.
-    scale = torch.tensor(std, device=images.device).clamp(min=1e-6).view(1, 3, 1, 1)
-    return (images.float() / 255 - shift) / scale
-
-
-class BatchLoader:
-    """Batches of images that live on the device as uint8 from the first to the last epoch.
-
-    All of CIFAR-10 is 154 MB: one copy to the device replaces the worker processes of a DataLoader.
-    """
-
-    def __init__(self, data: ImageSet, batch_size: int, device: torch.device) -> None:
-        self.images: UInt8[Tensor, "images 3 32 32"] = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
-        self.labels: Int64[Tensor, " images"] = torch.from_numpy(data.labels).to(device)
-        self.batch_size = batch_size
-        # A last batch of one image has no variance for batch normalisation: such a single image sits the epoch out.
-        self.images_per_epoch = len(data) - (len(data) % batch_size == 1)
-        self.batches_per_epoch = -(-self.images_per_epoch // batch_size)
-
-    def epoch(
-        self, generator: torch.Generator
-    ) -> Iterator[tuple[UInt8[Tensor, "batch 3 32 32"], Int64[Tensor, " batch"]]]:
-        """One pass over all images in an order drawn from `generator` (on the CPU: the same order on any device)."""
-        order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
-        for rows in order[: self.images_per_epoch].split(self.batch_size):
-            yield self.images[rows], self.labels[rows]

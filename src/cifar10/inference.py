@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cifar10.batches import normalize
 from cifar10.config import Config, one_of
-from cifar10.dataset import normalize
 from cifar10.runtime import Runtime
 
 # name -> the views of a batch whose logits are averaged

@@ -10,9 +10,10 @@ from cifar10 import stages
 from cifar10.archives import read_ids, visit_images
 from cifar10.config import DataConfig, InputError, load_config
 from cifar10.datacard import describe, duplicate_groups
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, split_rows
+from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_image
+from cifar10.split import split_rows
 from cifar10.tables import read_table
 
 

@@ -11,8 +11,9 @@ from pydantic import Field
 from torch import nn
 from tqdm import tqdm
 
+from cifar10.batches import BatchLoader, normalize
 from cifar10.config import PARAMS, Config, InputError
-from cifar10.dataset import BatchLoader, ImageSet, PreparedData, normalize
+from cifar10.dataset import ImageSet, PreparedData
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals

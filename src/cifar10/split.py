@@ -1,0 +1,35 @@
+"""The seeded split into training and validation."""
+
+import numpy as np
+from jaxtyping import Int64
+from sklearn.model_selection import train_test_split
+
+from cifar10.config import InputError
+
+
+def split_rows(
+    labels: Int64[np.ndarray, " images"], groups: Int64[np.ndarray, " images"], val_fraction: float, seed: int
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
+    """Split rows into training and validation, stratified by label; rows of one group stay on one side.
+
+    `groups` gives exact duplicates the same number. Whole groups are drawn, each stratified by the label of its first
+    row, so the sizes can miss `val_fraction` by as many rows as there are duplicates.
+
+    Returns:
+        Ascending row numbers of the two sides: disjoint, together all rows. A fraction of 0 leaves the second empty.
+
+    Raises:
+        InputError: too few images for the fraction.
+    """
+    rows = np.arange(len(labels))
+    if val_fraction == 0:
+        return rows, rows[:0]
+    group_numbers, first_rows, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    try:
+        _, val_groups = train_test_split(
+            np.arange(len(group_numbers)), test_size=val_fraction, stratify=labels[first_rows], random_state=seed
+        )
+    except ValueError as error:
+        raise InputError(f"data.val_fraction: {val_fraction} cannot split {len(rows)} images: {error}") from None
+    in_val = np.isin(group_of_row, val_groups)
+    return rows[~in_val], rows[in_val]
