@@ -7,9 +7,10 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import py7zr
 from py7zr.helpers import ArchiveTimestamp
@@ -91,7 +92,7 @@ class _Timeless(py7zr.SevenZipFile):
     """A 7z writer whose members carry a fixed time instead of the clock's."""
 
     @staticmethod
-    def _make_file_info_from_name(bio: IO[Any], size: int, arcname: str) -> Any:
+    def _make_file_info_from_name(bio: Any, size: int, arcname: str) -> Any:
         info = py7zr.SevenZipFile._make_file_info_from_name(bio, size, arcname)
         info["creationtime"] = info["lastwritetime"] = info["lastaccesstime"] = _MEMBER_TIME
         return info
@@ -152,14 +153,6 @@ class _VisitorFactory(py7zr.WriterFactory):
         return _Visitor(*self.members[filename], self.visit)
 
 
-class FileTree(Protocol):
-    """A folder or a zip file, seen as names (relative, with `/`) and bytes."""
-
-    names: list[str]
-
-    def open(self, name: str) -> IO[bytes]: ...
-
-
 class FolderTree:
     """The files below a folder, hidden ones left out, in sorted order."""
 
@@ -168,8 +161,10 @@ class FolderTree:
         paths = (path for path in root.rglob("*") if path.is_file())
         self.names = sorted(n for n in (path.relative_to(root).as_posix() for path in paths) if not _is_hidden(n))
 
-    def open(self, name: str) -> IO[bytes]:
-        return (self.root / name).open("rb")
+    @contextmanager
+    def open(self, name: str) -> Iterator[io.BufferedIOBase]:
+        with (self.root / name).open("rb") as file:
+            yield file
 
 
 class ZipTree:
@@ -187,11 +182,17 @@ class ZipTree:
         self.prefix = f"{tops.pop()}/" if wrapped else ""
         self.names = sorted(name.removeprefix(self.prefix) for name in inside)
 
-    def open(self, name: str) -> IO[bytes]:
+    @contextmanager
+    def open(self, name: str) -> Iterator[io.BufferedIOBase]:
         try:
-            return self.zip.open(self.prefix + name)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"{self.path}: {name}: {' '.join(str(error).split())[:100]}") from None
+            with self.zip.open(self.prefix + name) as file:
+                yield file
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f"{self.path}: {name}: damaged or encrypted ({error}); fetch it again") from None
+
+
+# A folder or a zip file, seen alike: sorted `names` (relative, with `/`) and `open(name)`.
+FileTree = FolderTree | ZipTree
 
 
 def _is_hidden(name: str) -> bool:

@@ -16,9 +16,10 @@ def derive_seed(seed: int, *position: int) -> int:
 
     What happens at a step depends on its position alone and not on what was drawn before, so a resumed run repeats
     an uninterrupted one without any stored generator state. Mixed by numpy's SeedSequence (O'Neill's design), so
-    neighbouring positions give unrelated streams.
+    neighbouring positions give unrelated streams. It ignores trailing zeros, which the length in front makes up for:
+    epoch 3 as a whole and step 0 of epoch 3 are different places.
     """
-    return int(np.random.SeedSequence((seed, *position)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((len(position), seed, *position)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def use_deterministic_kernels() -> None:

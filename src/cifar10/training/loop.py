@@ -153,7 +153,7 @@ def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runti
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
-def summarize(history: list[EpochResult]) -> dict[str, dict[str, float]]:
+def summarize(history: list[EpochResult]) -> dict[str, dict[str, int | float]]:
     """The last epoch, which is the one that is kept, and the best by validation accuracy, which is only reported.
 
     Choosing the best epoch on the images that the accuracy is then quoted for flatters it; the last one does not.

@@ -1,0 +1,34 @@
+# make            environment, then every stage on the embedded sample
+# make test       everything that CI checks
+# make lock       requirements.lock anew from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+RUN := . $(VENV)/bin/activate &&
+
+.PHONY: all environment test lock clean
+
+all: environment
+	@$(RUN) dvc repro && echo && cifar10 results
+
+environment: $(VENV)/installed
+
+# --no-deps on both: the lock is complete, and what it does not name must not come in.
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+test: environment
+	$(RUN) ruff check && ruff format --check && pyright && pytest
+
+# One file for every platform and Python: environment markers say where a line applies. Pins that still fit are kept;
+# `make lock LOCK=--upgrade` takes the newest.
+lock: environment
+	$(VENV)/bin/uv pip compile $(LOCK) --universal --python-version 3.11 --extra dev --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) logs dvc_plots

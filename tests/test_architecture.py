@@ -1,0 +1,173 @@
+"""The house: dvc.yaml lists exactly the modules a stage is made of, and imports keep to their rooms."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
+STAGES = PIPELINE["stages"]
+MODULES = {
+    ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(SRC.glob("cifar10/**/*.py"))
+}
+
+# third party -> the only modules that may import it
+ROOMS = {
+    "ruamel": {"cifar10.config"},
+    "pydantic": None,  # config classes live beside their owners
+    "kaggle": {"cifar10.kaggle_api"},
+    "py7zr": {"cifar10.archives"},
+    "PIL": {"cifar10.images"},
+    "sklearn": {"cifar10.split", "cifar10.metrics", "cifar10.competition.sample"},
+    "matplotlib": {"cifar10.report"},
+    "jinja2": {"cifar10.report"},
+    "torchvision": {"cifar10.competition.torchvision"},
+}
+BASE = {"cifar10.config", "cifar10.files"}
+# module -> the first-party modules that it may import
+GROUND = {
+    "cifar10.config": set(),
+    "cifar10.files": set(),
+    "cifar10.images": BASE,
+    "cifar10.tables": BASE,
+    "cifar10.dataset": BASE,
+    "cifar10.split": BASE,
+    "cifar10.metrics": BASE,
+    "cifar10.reproducibility": BASE,
+    "cifar10.archives": BASE | {"cifar10.images"},
+    "cifar10.submission": BASE | {"cifar10.tables"},
+    "cifar10.batches": BASE | {"cifar10.dataset"},
+    "cifar10.runtime": BASE | {"cifar10.reproducibility"},
+    "cifar10.training.augment": BASE,
+    "cifar10.training.optim": BASE,
+    "cifar10.models": BASE | {"cifar10.models.resnet"},
+    "cifar10.models.resnet": BASE,
+    "cifar10.inference": BASE | {"cifar10.batches", "cifar10.runtime"},
+}
+
+
+@cache
+def imported_names(module: str) -> frozenset[str]:
+    """Dotted names that a module imports anywhere in its text, functions included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            assert node.module
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+@cache
+def first_party(module: str) -> frozenset[str]:
+    """The modules of ours that `module` imports directly; importing a module runs the packages around it too."""
+    found: set[str] = set()
+    for name in imported_names(module):
+        known = next((n for n in (name, name.rpartition(".")[0]) if n in MODULES), None)
+        if known:
+            parts = known.split(".")
+            found |= {".".join(parts[:i]) for i in range(1, len(parts) + 1)}
+    return frozenset(found - {module})
+
+
+def closure(module: str) -> set[str]:
+    parts = module.split(".")
+    seen: set[str] = set()
+    queue = [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
+    while queue:
+        current = queue.pop()
+        if current not in seen:
+            seen.add(current)
+            queue += first_party(current)
+    return seen
+
+
+def expand(dep: str) -> set[str]:
+    """A dep that is code -> the files it stands for."""
+    path = ROOT / dep
+    return {p.relative_to(ROOT).as_posix() for p in ([path] if path.is_file() else path.glob("**/*.py"))}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_modules_it_imports(stage):
+    needed = {MODULES[name].relative_to(ROOT).as_posix() for name in closure(f"cifar10.stages.{stage}")}
+    listed = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/") and not dep.endswith(".j2")]
+    covered = set().union(*(expand(dep) for dep in listed))
+    assert covered == needed, f"missing {sorted(needed - covered)}, unused {sorted(covered - needed)}"
+    assert sum(len(expand(dep)) for dep in listed) == len(covered), "a file is listed twice"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_lists_the_templates_that_its_modules_load(stage):
+    templates = {path.relative_to(ROOT).as_posix() for path in SRC.glob("cifar10/**/*.j2")}
+    used = {
+        t for t in templates for name in closure(f"cifar10.stages.{stage}") if Path(t).name in MODULES[name].read_text()
+    }
+    assert {dep for dep in STAGES[stage]["deps"] if dep.endswith(".j2")} == used
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_command_passes_its_paths_and_no_parameter(stage):
+    """A parameter in a command is raw shell; a path that only the code knows is a dependency that DVC does not see."""
+    description = STAGES[stage]
+    command = description["cmd"].split()
+    assert command[:3] == ["python", "-m", f"cifar10.stages.{stage}"]
+    assert "$" not in description["cmd"]
+    outs = description.get("outs", []) + description.get("metrics", [])
+    for path in [dep for dep in description["deps"] if not dep.startswith("src/")] + outs:
+        assert any(path == argument or path.startswith(f"{argument}/") for argument in command[3:]), path
+    for argument in command[3:]:
+        listed = [*description["deps"], *outs]
+        assert any(path == argument or path.startswith(f"{argument}/") for path in listed), argument
+
+
+def test_stages_have_one_order():
+    files = {path.stem for path in (SRC / "cifar10/stages").glob("*.py")} - {"__init__"}
+    assert list(STAGES) == ["download", "prepare", "train", "evaluate", "predict"]
+    assert files == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outs_keep_the_run_cache_on(stage):
+    """One uncached or persisted out switches DVC's run cache off for its stage."""
+    for out in STAGES[stage].get("outs", []) + STAGES[stage].get("metrics", []):
+        assert isinstance(out, str), out
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_imports_a_stage(module):
+    assert not {name for name in first_party(module) if name.startswith("cifar10.stages.")}
+
+
+@pytest.mark.parametrize("module", sorted(GROUND))
+def test_ground_modules_stand_on_the_ground(module):
+    allowed = GROUND[module] | {"cifar10"} | {p for p in MODULES if module.startswith(f"{p}.")}
+    assert first_party(module) <= allowed
+
+
+@pytest.mark.parametrize("library", sorted(ROOMS))
+def test_third_parties_stay_in_their_rooms(library):
+    users = {module for module in MODULES if any(n.split(".")[0] == library for n in imported_names(module))}
+    assert users, f"nothing imports {library}: take it out of the dependencies"
+    if ROOMS[library] is not None:
+        assert users <= ROOMS[library]
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"cifar10.reproducibility"}))
+def test_global_random_state_is_touched_in_one_place(module):
+    """Elsewhere randomness is a generator or the drawn values; initialisers draw from what was seeded there."""
+    banned = {"manual_seed", "seed", "set_rng_state", "default_rng"}
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in banned:
+            owner = ast.unparse(node.func.value)
+            assert owner not in ("torch", "random", "np.random", "numpy.random", "torch.cuda", "torch.random"), (
+                node.lineno
+            )
+    assert "random" not in {name.split(".")[0] for name in imported_names(module)}

@@ -1,0 +1,87 @@
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar10.config import InputError
+from cifar10.images import decode_image, encode_png
+
+RGB = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def test_png_round_trip_is_exact_and_repeatable():
+    data = encode_png(RGB)
+    assert (decode_image(data, "1.png") == RGB).all()
+    assert data == encode_png(RGB)
+
+
+def test_jpeg_decodes_as_pillow_decodes_it():
+    data = encoded(Image.fromarray(RGB.transpose(1, 2, 0)), "JPEG", quality=75)
+    expected = np.asarray(Image.open(io.BytesIO(data))).transpose(2, 0, 1)
+    assert (decode_image(data, "1.JPG") == expected).all()
+
+
+def test_grey_is_repeated_in_each_channel():
+    grey = RGB[0]
+    assert (decode_image(encoded(Image.fromarray(grey)), "1.png") == grey).all()
+
+
+def test_16_bit_grey_keeps_its_high_byte():
+    high = RGB[0].astype(np.uint16) << 8 | 0x34
+    assert (decode_image(encoded(Image.fromarray(high)), "1.png") == RGB[0]).all()
+
+
+def test_alpha_is_dropped():
+    rgba = np.concatenate([RGB, np.full((1, 32, 32), 7, np.uint8)]).transpose(1, 2, 0)
+    assert (decode_image(encoded(Image.fromarray(rgba, "RGBA")), "1.png") == RGB).all()
+
+
+def test_a_palette_is_looked_up():
+    image = Image.new("P", (32, 32))
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.putdata([1] * 1024)
+    assert (decode_image(encoded(image), "1.png") == np.array([10, 20, 30])[:, None, None]).all()
+
+
+def test_one_bit_images_become_black_and_white():
+    bits = RGB[0] > 127
+    assert (decode_image(encoded(Image.fromarray(bits)), "1.png") == bits * 255).all()
+
+
+def bomb() -> bytes:
+    """A PNG whose header promises 20,000 x 20,000 pixels."""
+    header = b"IHDR" + (20_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    chunk = (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    return b"\x89PNG\r\n\x1a\n" + chunk + encode_png(RGB)[33:]
+
+
+GOOD = encode_png(RGB)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "not a readable PNG image (wrong format)"),
+        (b"hello", "not a readable PNG image (wrong format)"),
+        (GOOD[:200], "not a readable PNG image"),
+        (GOOD[:100] + bytes([GOOD[100] ^ 1]) + GOOD[101:], "not a readable PNG image"),
+        (encoded(Image.new("RGB", (32, 32)), "GIF"), "not a readable PNG image (wrong format)"),
+        (encoded(Image.new("RGB", (32, 32)), "JPEG"), "not a readable PNG image (wrong format)"),
+        (encoded(Image.new("RGB", (31, 32))), "the image is 31x32, expected 32x32"),
+        (encoded(Image.new("RGB", (1, 1))), "the image is 1x1, expected 32x32"),
+        (bomb(), "not a readable PNG image"),
+    ],
+    ids=["empty", "text", "cut", "flipped", "gif", "jpeg", "31x32", "1x1", "bomb"],
+)
+def test_what_is_not_a_32x32_png_is_refused_by_name(data, expected):
+    with pytest.raises(InputError) as error:
+        decode_image(data, "train/7.png")
+    assert str(error.value).startswith(f"train/7.png: {expected}")

@@ -1,0 +1,157 @@
+"""The stage `prepare` on good and bad competitions: what is wrong is one line, and the old output stays."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES, NUM_TEST, NUM_TRAIN, tiny_image, tiny_members, write_params, write_tiny
+
+from cifar10.config import InputError
+from cifar10.dataset import load_prepared
+from cifar10.images import encode_png
+from cifar10.stages import prepare
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path / "params.yaml", {})
+    return tmp_path
+
+
+def run(here: Path) -> None:
+    prepare.main(here / "raw", here / "prepared", here / "data.json")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_bytes().decode()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode())
+
+
+def test_archive_order_does_not_matter(here: Path):
+    """Kaggle's ids sort as text in the archive: 1, 10, 11, ..., 2."""
+    by_text = sorted(tiny_members("train", NUM_TRAIN))
+    assert by_text[1][0] == "train/10.png"
+    write_tiny(here / "raw", train=by_text)
+    run(here)
+    images = load_prepared(here / "prepared").labelled.images
+    assert all((images[i - 1] == tiny_image(i, i % 3)).all() for i in range(1, NUM_TRAIN + 1))
+
+
+def test_without_validation_everything_is_training(here: Path):
+    write_params(here / "params.yaml", {"data.val_fraction": 0})
+    write_tiny(here / "raw")
+    run(here)
+    data = load_prepared(here / "prepared")
+    assert len(data.train) == NUM_TRAIN
+    assert len(data.val) == 0
+    assert json.loads((here / "data.json").read_text())["validation"]["images"] == 0
+
+
+def test_exact_duplicates_are_found_and_kept_together(here: Path):
+    members = tiny_members("train", NUM_TRAIN)
+    for number in range(25, 49):  # the second half repeats the first
+        members[number - 1] = (f"train/{number}.png", encode_png(tiny_image(number - 24, (number - 24) % 3)))
+    write_tiny(here / "raw", train=members)
+    run(here)
+    data = load_prepared(here / "prepared")
+    assert {(i - 1) % 24 for i in data.train.ids}.isdisjoint((i - 1) % 24 for i in data.val.ids)
+    assert json.loads((here / "data.json").read_text())["exact_duplicates"]["groups"] == 24
+
+
+def test_unknown_test_labels_are_marked(here: Path):
+    write_tiny(here / "raw", test_labels={3: "red"})
+    run(here)
+    assert load_prepared(here / "prepared").test.labels.tolist() == [-1, -1, 2] + [-1] * 9
+
+
+BAD = {
+    "no-labels": (lambda raw: (raw / "trainLabels.csv").unlink(), "{raw}/trainLabels.csv: not found"),
+    "empty-labels": (lambda raw: (raw / "trainLabels.csv").write_text(""), "{raw}/trainLabels.csv: the file is empty"),
+    "header-only": (
+        lambda raw: (raw / "trainLabels.csv").write_text("id,label\n"),
+        "{raw}/trainLabels.csv: no rows below the header",
+    ),
+    "cut-label": (
+        lambda raw: edit(raw / "trainLabels.csv", "48,blue", "48,bl"),
+        "{raw}/trainLabels.csv: the class 'bl' has one image only (id 48); cut off or misspelt?",
+    ),
+    "one-class": (
+        lambda raw: write_tiny(raw, train_labels=dict.fromkeys(range(1, NUM_TRAIN + 1), "red"), test_labels={}),
+        "{raw}/trainLabels.csv: every label is 'red'; nothing to tell apart",
+    ),
+    "label-without-image": (
+        lambda raw: write_tiny(raw, train=tiny_members("train", NUM_TRAIN)[:-1]),
+        "{raw}/trainLabels.csv: id 48 has a label, but {raw}/train.7z has no image 48",
+    ),
+    "image-without-label": (
+        lambda raw: edit(raw / "trainLabels.csv", "7,green\r\n", ""),
+        "{raw}/train.7z: image 7 has no label in {raw}/trainLabels.csv",
+    ),
+    "solution-without-image": (
+        lambda raw: write_tiny(raw, test_labels={99: "red"}),
+        "{raw}/solution.csv: id 99 has a label, but {raw}/test.7z has no image 99",
+    ),
+    "solution-class": (
+        lambda raw: edit(raw / "solution.csv", "3,blue", "3,mauve"),
+        "{raw}/solution.csv: the label 'mauve' is not among the classes of trainLabels.csv",
+    ),
+    "duplicate-id": (
+        lambda raw: edit(raw / "trainLabels.csv", "8,red", "7,red"),
+        "{raw}/trainLabels.csv: line 9: id 7 is there twice (first in line 8)",
+    ),
+    "no-archive": (lambda raw: (raw / "test.7z").unlink(), "{raw}/test.7z: not found"),
+    "not-an-archive": (
+        lambda raw: (raw / "train.7z").write_bytes(b"<html>please log in</html>"),
+        "{raw}/train.7z: not a whole 7z archive",
+    ),
+    "cut-archive": (
+        lambda raw: (raw / "train.7z").write_bytes((raw / "train.7z").read_bytes()[:5000]),
+        "{raw}/train.7z: not a whole 7z archive",
+    ),
+    "not-an-image": (
+        lambda raw: write_tiny(raw, train=[*tiny_members("train", NUM_TRAIN - 1), ("train/48.png", b"oops")]),
+        "{raw}/train.7z: train/48.png: not a readable PNG image (wrong format)",
+    ),
+    "truncated-image": (
+        lambda raw: write_tiny(
+            raw, test=[*tiny_members("test", NUM_TEST - 1), ("test/12.png", encode_png(tiny_image(1, 1))[:300])]
+        ),
+        "{raw}/test.7z: test/12.png: not a readable PNG image",
+    ),
+    "wrong-size": (
+        lambda raw: write_tiny(
+            raw,
+            train=[
+                *tiny_members("train", NUM_TRAIN - 1),
+                ("train/48.png", encode_png(np.zeros((3, 28, 28), np.uint8))),
+            ],
+        ),
+        "{raw}/train.7z: train/48.png: the image is 28x28, expected 32x32",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_the_old_output_stays(here: Path, case):
+    write_tiny(here / "raw")
+    run(here)
+    before = {path.name: path.read_bytes() for path in (here / "prepared").iterdir()}
+    damage, expected = BAD[case]
+    damage(here / "raw")
+    with pytest.raises(InputError) as error:
+        run(here)
+    assert str(error.value).startswith(expected.format(raw=here / "raw"))
+    assert "\n" not in str(error.value)
+    assert {path.name: path.read_bytes() for path in (here / "prepared").iterdir()} == before
+    assert sorted(p.name for p in here.iterdir()) == ["data.json", "params.yaml", "prepared", "raw"]
+
+
+def test_classes_come_from_the_label_file(here: Path):
+    names = ("zebra", "NA", "3")
+    write_tiny(here / "raw", train_labels={i: names[i % 3] for i in range(1, NUM_TRAIN + 1)}, test_labels={1: names[1]})
+    run(here)
+    assert load_prepared(here / "prepared").classes == ["3", "NA", "zebra"]
+    assert set(CLASSES).isdisjoint(load_prepared(here / "prepared").classes)
