@@ -114,6 +114,11 @@ def test_the_users_own_tables_stay_as_they_are(tmp_path: Path):
     assert (tmp_path / "raw" / "sampleSubmission.csv").read_bytes() == own
 
 
+def misnamed(root: Path) -> Path:
+    shutil.copy(write_folders(root, True) / "train/1.png", root / "train/one.png")
+    return root
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -121,10 +126,7 @@ def test_the_users_own_tables_stay_as_they_are(tmp_path: Path):
         (lambda p: p / "nowhere", "params.yaml: data.path: {path} does not exist"),
         (lambda p: p, "{path}: holds no competition; expected train.7z + test.7z + trainLabels.csv, or"),
         (lambda p: write_folders(p, True) / "trainLabels.csv", "{path}: not a whole zip file"),
-        (
-            lambda p: shutil.copy(write_folders(p, True) / "train/1.png", p / "train/one.png").parents[1],
-            "{path}: train/one",
-        ),
+        (misnamed, "{path}: train/one.png is not named by its id (train/17.png)"),
     ],
     ids=["none", "missing", "empty", "not-a-zip", "bad-name"],
 )

@@ -36,6 +36,7 @@ def test_every_model_overfits_one_batch(name):
     model = build_model(config(name), num_classes=4).train()
     images, labels = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    loss = torch.tensor(torch.inf)
     for _ in range(15):
         loss = nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()

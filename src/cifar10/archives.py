@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import py7zr
 from py7zr.helpers import ArchiveTimestamp
@@ -186,7 +186,7 @@ class ZipTree:
     def open(self, name: str) -> Iterator[io.BufferedIOBase]:
         try:
             with self.zip.open(self.prefix + name) as file:
-                yield file
+                yield cast(io.BufferedIOBase, file)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputError(f"{self.path}: {name}: damaged or encrypted ({error}); fetch it again") from None
 

@@ -1,10 +1,10 @@
-"""How good predictions are: accuracy, macro F1, per class, confusion."""
+"""How good predictions are: accuracy, macro F1, per class."""
 
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 
 def score(
@@ -38,10 +38,3 @@ def score(
             for k, name in enumerate(classes)
         },
     }
-
-
-def confusion(
-    labels: Int64[np.ndarray, " images"], predictions: Int64[np.ndarray, " images"], num_classes: int
-) -> Int64[np.ndarray, "classes classes"]:
-    """Counts with the true class in rows and the predicted one in columns."""
-    return confusion_matrix(labels, predictions, labels=np.arange(num_classes)).astype(np.int64)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,50 +20,47 @@ from cifar10.report import write_report
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.tables import write_csv
 
+# What `dvc exp show` has room for; the rest is in the tables.
+HEADLINE = ("accuracy", "macro_f1", "images")
+
 
 def main(prepared: Path, model_file: Path, history: Path, reports: Path, report: Path) -> None:
-    """Write `metrics.json`, `predictions.csv` and `per_class.csv` into `reports`, and the page `report`.
+    """Write figures, predictions and a table by class for both parts into `reports`, and the page `report`.
 
-    Predicts exactly as the stage `predict` does, test-time augmentation included: the figures are the submission's.
+    A part without known labels has tables without rows and no entry in `metrics.json`. Predicts exactly as the stage
+    `predict` does, test-time augmentation included: the figures are the submission's.
     """
-    config, runtime = (
-        load_config(PredictConfig, section="predict"),
-        Runtime(load_config(RuntimeConfig, section="runtime")),
-    )
+    config = load_config(PredictConfig, section="predict")
+    runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     data, trained = load_prepared(prepared), load_model(model_file)
     model = runtime.place(trained.model)
-    known_rows = np.flatnonzero(data.test.labels != UNKNOWN)
-    parts = {"validation": data.val, "test": data.test.select(known_rows)}
-    metrics, tables = {}, {}
+    parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
+    scores: dict[str, dict[str, Any]] = {}
+    predictions: dict[str, pd.DataFrame] = {}
     for name, part in parts.items():
+        logits = predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+        predictions[name] = _predictions(part, logits, trained.classes)
         if len(part):
-            logits = predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
-            tables[name] = _predictions(part, logits, trained.classes)
-            metrics[name] = score(part.labels, logits.argmax(1).numpy(), trained.classes)
+            scores[name] = score(part.labels, logits.argmax(1).numpy(), trained.classes)
+            print(f"evaluate: {name}: accuracy {scores[name]['accuracy']:.4f}, macro F1 {scores[name]['macro_f1']:.4f}")
+        prefix = "" if name == "validation" else f"{name}_"
+        write_csv(reports / f"{prefix}predictions.csv", predictions[name])
+        write_csv(reports / f"{prefix}per_class.csv", _per_class(scores.get(name, {}).get("per_class", {})))
 
-    # The validation part where there is one; a final fit without it is looked at through the test labels, if known.
-    shown = next(iter(metrics), None)
-    empty = pd.DataFrame(columns=["id", "label", "predicted", "confidence"])
-    write_csv(reports / "predictions.csv", tables.get(shown, empty))
-    per_class = metrics[shown]["per_class"] if shown else {}
-    write_csv(reports / "per_class.csv", _per_class(per_class))
-    atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    write_report(report, metrics, pd.read_csv(history), tables.get(shown, empty), trained.classes, trained.config)
-    for name, values in metrics.items():
-        print(f"evaluate: {name}: accuracy {values['accuracy']:.4f}, macro F1 {values['macro_f1']:.4f}")
+    headline = {name: {key: values[key] for key in HEADLINE} for name, values in scores.items()}
+    atomic_write(reports / "metrics.json", json.dumps(headline, indent=2) + "\n")
+    shown = next(iter(scores), "validation")
+    write_report(report, scores, pd.read_csv(history), predictions[shown], trained.classes, trained.config)
 
 
 def _predictions(part: ImageSet, logits: Float[Tensor, "images classes"], classes: list[str]) -> pd.DataFrame:
+    columns = ["id", "label", "predicted", "confidence"]
+    if not len(part):
+        return pd.DataFrame(columns=columns)
     confidence, predicted = logits.double().softmax(1).max(1)
     names = np.array(classes, dtype=object)
-    return pd.DataFrame(
-        {
-            "id": part.ids,
-            "label": names[part.labels],
-            "predicted": names[predicted.numpy()],
-            "confidence": confidence.numpy().round(6),
-        }
-    )
+    values = (part.ids, names[part.labels], names[predicted.numpy()], confidence.numpy().round(6))
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 
 def _per_class(per_class: dict[str, dict[str, float]]) -> pd.DataFrame:

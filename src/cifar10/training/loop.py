@@ -154,17 +154,17 @@ def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runti
 
 
 def summarize(history: list[EpochResult]) -> dict[str, dict[str, int | float]]:
-    """The last epoch, which is the one that is kept, and the best by validation accuracy, which is only reported.
+    """The last epoch, whose weights are kept, and the best by validation accuracy, which is only reported.
 
     Choosing the best epoch on the images that the accuracy is then quoted for flatters it; the last one does not.
+    Without validation images there is no best, and the last has its training figures alone.
     """
-    fields = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    best = max(history, key=lambda result: (not math.isnan(result.val_accuracy), result.val_accuracy))
-    rows = {"last": history[-1]} if math.isnan(best.val_accuracy) else {"last": history[-1], "best": best}
-    return {
-        name: {key: value for key, value in asdict(row).items() if key in fields and not math.isnan(value)}
-        for name, row in rows.items()
-    }
+    keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    last = {key: value for key, value in asdict(history[-1]).items() if key in keys and not math.isnan(value)}
+    if "val_accuracy" not in last:
+        return {"last": last}
+    best = max(history, key=lambda result: result.val_accuracy)
+    return {"last": last, "best": {"epoch": best.epoch, "val_accuracy": best.val_accuracy}}
 
 
 def _line(result: EpochResult, epochs: int) -> str:

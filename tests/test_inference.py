@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from conftest import train_config
+from torch import nn
+
+from cifar10.batches import normalize
+from cifar10.inference import TTA, PredictConfig, predict_logits
+from cifar10.runtime import Runtime
+
+RUNTIME = Runtime(train_config().runtime)
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+IMAGES = np.random.default_rng(0).integers(0, 256, (11, 3, 32, 32), dtype=np.uint8)
+
+
+def predict(
+    model: nn.Module, images: np.ndarray | torch.Tensor = IMAGES, batch_size: int = 4, tta: str = "none"
+) -> torch.Tensor:
+    return predict_logits(model, images, MEAN, STD, PredictConfig(batch_size=batch_size, tta=tta), RUNTIME)
+
+
+@pytest.fixture
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 5))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 100])
+def test_logits_come_in_the_order_of_the_images(linear, batch_size):
+    with torch.no_grad():
+        expected = linear(normalize(torch.from_numpy(IMAGES), MEAN, STD))
+    torch.testing.assert_close(predict(linear, batch_size=batch_size), expected)
+
+
+def test_flip_is_the_mean_over_the_image_and_its_mirror(linear):
+    mirrored = np.ascontiguousarray(IMAGES[..., ::-1])
+    expected = (predict(linear) + predict(linear, mirrored)) / 2
+    torch.testing.assert_close(predict(linear, tta="flip"), expected)
+    torch.testing.assert_close(predict(linear, mirrored, tta="flip"), expected)
+
+
+@pytest.mark.parametrize("name", TTA)
+def test_every_view_keeps_the_shape(name):
+    views = TTA[name](torch.zeros(2, 3, 32, 32))
+    assert all(view.shape == (2, 3, 32, 32) for view in views)
+
+
+def test_arrays_and_tensors_give_the_same(linear):
+    assert (predict(linear) == predict(linear, torch.from_numpy(IMAGES))).all()
+
+
+def test_layers_that_act_in_training_only_are_off_and_the_mode_comes_back():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Linear(3072, 2)).train()
+    assert (predict(model) == predict(model)).all()
+    assert model.training
+
+
+def test_no_images_give_no_logits(linear):
+    assert len(predict(linear, IMAGES[:0])) == 0

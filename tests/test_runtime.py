@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from cifar10.config import InputError
+from cifar10.runtime import Runtime, RuntimeConfig
+
+
+def config(**changes) -> RuntimeConfig:
+    values = {"device": "cpu", "precision": "auto", "channels_last": True, "deterministic": False}
+    return RuntimeConfig.model_validate({**values, **changes})
+
+
+def test_auto_takes_the_gpu_where_there_is_one():
+    assert (Runtime(config(device="auto")).device.type == "cuda") == torch.cuda.is_available()
+
+
+def test_auto_precision_is_exact_on_the_cpu():
+    assert Runtime(config()).precision == "float32"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there_is_one_line():
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: runtime\.device: no cuda device here; use auto or one of: .*cpu$"
+    ):
+        Runtime(config(device="cuda"))
+
+
+def test_autocast_computes_in_the_chosen_precision():
+    layer = torch.nn.Linear(4, 4)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        with Runtime(config(precision=precision)).autocast():
+            assert layer(torch.zeros(2, 4)).dtype == dtype
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_weights_lie_in_the_chosen_order(channels_last):
+    model = Runtime(config(channels_last=channels_last)).place(torch.nn.Conv2d(3, 8, 3))
+    weight = next(model.parameters())
+    assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+def test_it_says_what_it_runs_on():
+    assert str(Runtime(config())) == f"cpu, {torch.get_num_threads()} threads, float32"
