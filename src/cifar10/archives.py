@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import py7zr
 from py7zr.helpers import ArchiveTimestamp
+from tqdm import tqdm
 
 from cifar10.config import InputError
 from cifar10.files import atomic_path
@@ -84,7 +85,7 @@ def write_7z(path: Path, members: Iterable[tuple[str, bytes]], compress: bool = 
     """
     method: dict[str, int] = {"id": py7zr.FILTER_LZMA2, "preset": 6} if compress else {"id": py7zr.FILTER_COPY}
     with atomic_path(path) as partial, _Timeless(partial, "w", filters=[method]) as archive:
-        for name, data in members:
+        for name, data in tqdm(members, desc=f"packing {path.name}", unit=" images", disable=None):
             archive.writestr(data, name)
 
 
