@@ -67,6 +67,14 @@ def test_unknown_test_labels_are_marked(here: Path):
     assert load_prepared(here / "prepared").test.labels.tolist() == [-1, -1, 2] + [-1] * 9
 
 
+def test_a_competition_without_test_images_is_prepared(here: Path):
+    write_tiny(here / "raw", test=[], test_ids=[], test_labels={})
+    run(here)
+    data = load_prepared(here / "prepared")
+    assert data.test.images.shape == (0, 3, 32, 32)
+    assert len(data.labelled) == NUM_TRAIN
+
+
 BAD = {
     "no-labels": (lambda raw: (raw / "trainLabels.csv").unlink(), "{raw}/trainLabels.csv: not found"),
     "empty-labels": (lambda raw: (raw / "trainLabels.csv").write_text(""), "{raw}/trainLabels.csv: the file is empty"),

@@ -20,20 +20,21 @@ from cifar10.tables import read_table
 def main(raw: Path, prepared: Path, card: Path) -> None:
     """Read the five files of `raw`; write the folder `prepared` (see `dataset.PreparedData`) and the data card."""
     config = load_config(DataConfig, section="data")
+    labels = _read_labels(raw / "trainLabels.csv")
+    classes = sorted(set(labels.values()))
+    solution = _read_solution(raw / "solution.csv", classes)
+    _check_every_image_has_a_label(raw / "train.7z", raw / "trainLabels.csv", labels)
     with atomic_folder(prepared) as folder:
-        labels_by_id = _read_labels(raw / "trainLabels.csv")
-        classes = sorted(set(labels_by_id.values()))
-        labelled = _decode(raw / "train.7z", folder / "labelled", labels_by_id, classes, raw / "trainLabels.csv")
-        solution = _read_solution(raw / "solution.csv", classes)
-        test = _decode(raw / "test.7z", folder / "test", solution, classes)
+        labelled = _decode(raw / "train.7z", raw / "trainLabels.csv", labels, classes, folder / "labelled")
+        test = _decode(raw / "test.7z", raw / "solution.csv", solution, classes, folder / "test")
 
         groups = duplicate_groups(labelled.images)
         train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
         mean, std = channel_statistics(labelled.images, train_rows)
-        data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)
         (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
+        data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, groups), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
 
@@ -59,27 +60,23 @@ def _read_solution(path: Path, classes: list[str]) -> dict[int, str]:
     return dict(zip(table["id"].tolist(), table["label"].tolist(), strict=True))
 
 
-def _decode(
-    archive: Path, target: Path, labels_by_id: dict[int, str], classes: list[str], complete: Path | None = None
-) -> ImageSet:
+def _check_every_image_has_a_label(archive: Path, label_file: Path, labels: dict[int, str]) -> None:
+    for number in sorted(set(read_ids(archive)) - labels.keys())[:1]:
+        raise InputError(f"{archive}: image {number} has no label in {label_file}")
+
+
+def _decode(archive: Path, label_file: Path, labels: dict[int, str], classes: list[str], target: Path) -> ImageSet:
     """Decode an archive into `<target>_images.npy`, `_labels.npy` and `_ids.npy`, rows sorted by id.
 
-    `complete` names the label file where it must have a label for every image and every label needs an image; a
-    label without an image is an error in any case.
+    An image without an entry in `labels` is UNKNOWN; an entry without an image is an error.
     """
-    found = read_ids(archive)
-    ids = np.sort(np.array(found, dtype=np.int64))
-    for number in sorted(labels_by_id.keys() - set(found)):
-        where = complete or archive.with_name("solution.csv")
-        raise InputError(f"{where}: id {number} has a label, but {archive} has no image {number}")
-    for number in sorted(set(found) - labels_by_id.keys()) if complete else []:
-        raise InputError(f"{archive}: image {number} has no label in {complete}")
-    if complete and not found:
-        raise InputError(f"{archive}: no images inside")
-
-    index = {name: i for i, name in enumerate(classes)}
-    labels = [index[labels_by_id[i]] if i in labels_by_id else UNKNOWN for i in ids.tolist()]
+    ids = np.sort(np.array(read_ids(archive), dtype=np.int64))
     row_of = {number: row for row, number in enumerate(ids.tolist())}
+    for number in sorted(labels.keys() - row_of.keys())[:1]:
+        raise InputError(f"{label_file}: id {number} has a label, but {archive} has no image {number}")
+    class_of = {name: number for number, name in enumerate(classes)}
+    numbers = [class_of[labels[i]] if i in labels else UNKNOWN for i in row_of]
+
     shape = (len(ids), 3, SIZE_PIXELS, SIZE_PIXELS)
     images = np.lib.format.open_memmap(f"{target}_images.npy", mode="w+", dtype=np.uint8, shape=shape)
     with tqdm(total=len(ids), desc=f"prepare: {archive.name}", unit=" images", disable=None) as bar:
@@ -92,7 +89,7 @@ def _decode(
             bar.update()
 
         visit_images(archive, keep)
-    result = ImageSet(images, np.array(labels, dtype=np.int64), ids)
+    result = ImageSet(images, np.array(numbers, dtype=np.int64), ids)
     np.save(f"{target}_labels.npy", result.labels)
     np.save(f"{target}_ids.npy", result.ids)
     return result
