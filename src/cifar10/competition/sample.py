@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from cifar10.competition.layout import write_competition
 from cifar10.config import DataConfig
@@ -21,6 +19,8 @@ TEST_IMAGES = 360
 
 def fetch(config: DataConfig, out: Path, downloads: Path) -> None:
     """Write the digits as a competition: 1,437 labelled images and 360 test images whose labels are known too."""
+    from sklearn.model_selection import train_test_split  # a second that the other sources need not pay
+
     images, digits = load_images()
     train, test = train_test_split(np.arange(len(images)), test_size=TEST_IMAGES, stratify=digits, random_state=0)
     write_competition(
@@ -36,6 +36,8 @@ def fetch(config: DataConfig, out: Path, downloads: Path) -> None:
 
 def load_images() -> tuple[UInt8[np.ndarray, "images 3 32 32"], Int64[np.ndarray, " images"]]:
     """The digits as 32x32 RGB (each pixel four by four times, ink 0..16 scaled to 0..255) and their values 0..9."""
+    from sklearn.datasets import load_digits
+
     pixels, digits = (np.asarray(part) for part in load_digits(return_X_y=True))
     scale = SIZE_PIXELS // 8
     grey = np.kron(pixels.reshape(-1, 8, 8), np.ones((1, scale, scale))) * (255 / 16)
