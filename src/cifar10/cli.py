@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
+from cifar10 import leaderboard
 from cifar10.config import InputError
 
 METRICS = Path("reports/eval/metrics.json")
@@ -16,11 +18,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cifar10", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("results", help="what the last run reached and where it lies").set_defaults(run=results)
+    _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
+    commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))
     except InputError as error:
         parser.exit(1, f"error: {error}\n")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        parser.exit(1, f"error: {where}{error.strerror or error}\n")
+    except KeyboardInterrupt:
+        parser.exit(1, "error: interrupted\n")
 
 
 def results(options: argparse.Namespace) -> str:
@@ -42,3 +51,42 @@ def results(options: argparse.Namespace) -> str:
         "            dvc exp show                                all runs side by side",
     ]
     return "\n".join(lines)
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, default=SUBMISSION, help=f"what to submit ({SUBMISSION})")
+    parser.add_argument("--message", help="description (experiment, commit, changed parameters, validation accuracy)")
+    parser.add_argument("--wait", type=_seconds, default=300, metavar="SECONDS", help="for the score (300); 0: do not")
+    parser.add_argument("--again", action="store_true", help="even if this very file was submitted before")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a submission of today's quota is spent")
+    parser.set_defaults(run=submit)
+
+
+def submit(options: argparse.Namespace) -> str:
+    """Submit a file and report its score."""
+    return leaderboard.submit(
+        options.file, lambda what: _agrees(what, options.yes), options.message, options.wait, options.again
+    )
+
+
+def scores(options: argparse.Namespace) -> str:
+    """The table of submissions."""
+    return leaderboard.show_scores()
+
+
+def _agrees(what: str, yes: bool) -> bool:
+    print(f"submit: {what}", flush=True)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise InputError("not submitted: there is no terminal to ask on; --yes submits without asking")
+    try:
+        return input("submit? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected whole seconds, not {text!r}")
+    return int(text)
