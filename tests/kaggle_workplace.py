@@ -1,0 +1,70 @@
+"""A folder in which commands run against the stand-in for Kaggle."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kaggle_stand_in import TOKEN, StandIn
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Workplace:
+    """A project folder whose commands reach the stand-in and nothing else."""
+
+    folder: Path
+    server: StandIn
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment's `bin`; its output and what it leaves behind must not hold the token."""
+        result = subprocess.run(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=self.folder,
+            env=self.variables(**changes),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
+        )
+        assert TOKEN not in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr, result.stderr
+        return result
+
+    def fails(self, *command: str, **changes: str | None) -> str:
+        """Run a command that has to fail with one line on stderr; return that line without `error: `."""
+        result = self.run(*command, **changes)
+        assert result.returncode == 1, result
+        assert result.stderr.startswith("error: "), result
+        assert result.stderr.count("\n") == 1, result
+        assert len(result.stderr) <= 207
+        return result.stderr.removeprefix("error: ").rstrip("\n")
+
+    def succeeds(self, *command: str, **changes: str | None) -> str:
+        result = self.run(*command, **changes)
+        assert result.returncode == 0, result
+        return result.stdout
+
+    def variables(self, **changes: str | None) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.lower().endswith("_proxy") and not name.startswith(("KAGGLE_", "VERBOSE", "DVC_", "GIT_"))
+        }
+        known = {
+            **inherited,
+            **self.server.environment(home=self.folder / ".home"),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            **self.environment,
+            **changes,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+    def holds_token(self) -> list[Path]:
+        """Files below the folder in which the token stands."""
+        return [path for path in self.folder.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
