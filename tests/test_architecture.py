@@ -20,7 +20,7 @@ MODULES = {
 ROOMS = {
     "ruamel": {"cifar10.config"},
     "pydantic": None,  # config classes live beside their owners
-    "kaggle": {"cifar10.kaggle_api"},
+    "kaggle": {"cifar10.kaggle_api.client"},
     "py7zr": {"cifar10.archives"},
     "PIL": {"cifar10.images"},
     "sklearn": {"cifar10.split", "cifar10.metrics", "cifar10.competition.sample"},

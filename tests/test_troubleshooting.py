@@ -3,6 +3,7 @@
 import re
 
 from kaggle_workplace import ROOT
+from test_kaggle_client import RARE
 from test_kaggle_download import CASES
 from test_kaggle_submit import BEFORE, ERROR, NO_TERMINAL, NOT_TAKEN, WRONG_SOURCE
 
@@ -11,6 +12,6 @@ def test_kaggle_messages_are_the_ones_that_are_printed() -> None:
     section = re.split(r"^## ", (ROOT / "README.md").read_text().partition("\n## Troubleshooting\n")[2], flags=re.M)[0]
     listed = {row.split("|")[1].strip(" `") for row in section.splitlines() if row.startswith("| `")}
     printed = {case.message for case in [*CASES.values(), *NOT_TAKEN.values()]}
-    printed |= {BEFORE, ERROR, NO_TERMINAL, WRONG_SOURCE}
+    printed |= {message for _, message in RARE.values()} | {BEFORE, ERROR, NO_TERMINAL, WRONG_SOURCE}
     assert {message for message in listed if message.startswith("kaggle:")} <= printed
     assert printed <= listed, sorted(printed - listed)

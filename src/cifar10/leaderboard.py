@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cifar10 import provenance
+from cifar10 import lineage
 from cifar10.config import PARAMS, DataConfig, InputError, load_config
 from cifar10.kaggle_api.submissions import Submission, look_up, send, submissions_left
 from cifar10.scores import Score, format_scores, read_scores, write_score
@@ -49,7 +49,7 @@ def submit(
         if row.sha256 == digest and not again:
             raise InputError(f"{file}: submitted before, as {row.reference} ({row.public or row.status}); add --again")
     validation = _validation_accuracy()
-    experiment, commit = provenance.experiment(), provenance.commit()
+    experiment, commit = lineage.experiment(), lineage.commit()
     message = message or describe(experiment, commit, validation)
 
     left = submissions_left(data.competition)
@@ -80,7 +80,8 @@ def submit(
 
 def describe(experiment: str, commit: str, validation_accuracy: str) -> str:
     """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy."""
-    changed = [f"{key}={value}" for key, value in provenance.changed_params().items()]
+    # Where the images lie on one machine tells nobody else anything.
+    changed = [f"{key}={value}" for key, value in lineage.changed_params().items() if key != "data.path"]
     accuracy = [f"validation {float(validation_accuracy):.4f}"] if validation_accuracy else []
     return " ".join([experiment, *filter(None, [commit]), *changed, *accuracy])[:MAX_MESSAGE_CHARACTERS]
 

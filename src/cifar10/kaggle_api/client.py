@@ -86,9 +86,7 @@ def explain(error: Exception, competition: str, attempt: int = 1, wait: float = 
     if isinstance(error, BrokenOffError):
         return f"kaggle: the connection broke off ({attempt} times); run again, it goes on where it stopped"
     if isinstance(error, requests.exceptions.SSLError):
-        return (
-            "kaggle: no secure connection (TLS certificate not accepted); check the clock and the proxy, then run again"
-        )
+        return "kaggle: no secure connection (TLS certificate refused); check the clock and the proxy, then run again"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "kaggle: no connection to Kaggle; check network and proxy, then run again"
     return f"kaggle: an answer that makes no sense ({type(error).__name__}); run again, or update the package kaggle"
