@@ -13,6 +13,7 @@ from kaggle_stand_in import TOKEN, Failure, StandIn
 from kaggle_workplace import BIN, Workplace
 from test_kaggle_download import CASES, QUOTA, Case, failing
 
+from cifar10.cli import main
 from cifar10.config import InputError
 from cifar10.scores import COLUMNS, Score, format_scores, read_scores, write_score
 from cifar10.tables import read_table
@@ -117,9 +118,7 @@ NOT_TAKEN = {
         lambda server: setattr(server.behaviour, "submissions_left", 0),
     ),
     "quota": Case(CASES["quota"].message, failing("StartSubmissionUpload", 400, QUOTA)),
-    "401": Case(CASES["401"].message, failing("StartSubmissionUpload", 401)),
     "403": Case(CASES["403"].message, failing("CreateSubmission", 403)),
-    "404": Case(CASES["404"].message, failing("StartSubmissionUpload", 404)),
     "429": Case(CASES["429"].message, failing("StartSubmissionUpload", 429, retry_after="0")),
     "503": Case(CASES["503"].message, failing("GetSubmissionLimits", 503, retry_after="0")),
     "503 at the end": Case(
@@ -176,15 +175,26 @@ def test_asks_before_a_submission_is_spent(ready: Workplace, server: StandIn) ->
     assert [entry["description"] for entry in server.submissions] == ["workspace validation 0.9250"]
 
 
-def test_file_is_checked_before_anything_is_sent(ready: Workplace, server: StandIn) -> None:
+def test_file_is_checked_before_anything_is_sent(
+    ready: Workplace, server: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ready.folder)
+
+    def refusal() -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(["submit", "--yes"])
+        assert stop.value.code == 1
+        return capsys.readouterr().err.removeprefix("error: ").rstrip("\n")
+
     write_submission(ready, mistakes=0, rows=29)
-    message = "submissions/submission.csv: 29 rows, data/raw/sampleSubmission.csv has 30"
-    assert ready.fails(*SUBMIT) == message
-    (ready.folder / SUBMISSION).unlink()
-    assert ready.fails(*SUBMIT) == "submissions/submission.csv: not found"
-    params = ready.folder / "params.yaml"
+    assert refusal() == "submissions/submission.csv: 29 rows, data/raw/sampleSubmission.csv has 30"
+    SUBMISSION.write_text(SUBMISSION.read_text().replace("cat", "lion") + "30,lion\n")
+    assert refusal().endswith("'lion' is not a class of this competition")
+    SUBMISSION.unlink()
+    assert refusal() == "submissions/submission.csv: not found"
+    params = Path("params.yaml")
     params.write_text(params.read_text().replace("source: kaggle ", "source: sample "))
-    assert ready.fails(*SUBMIT) == WRONG_SOURCE
+    assert refusal() == WRONG_SOURCE
     assert server.requests == []
 
 

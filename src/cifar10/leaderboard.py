@@ -27,7 +27,7 @@ MAX_POLL_SECONDS = 10.0
 
 
 def submit(
-    file: Path, confirm: Callable[[str], bool], message: str | None, wait_seconds: float, again: bool = False
+    file: Path, confirm: Callable[[str], bool], message: str | None, wait_seconds: int, again: bool = False
 ) -> str:
     """Check `file`, submit it if `confirm` agrees, wait for its score and record it; return what was reached.
 
@@ -38,30 +38,16 @@ def submit(
         InputError: the file is not valid or was submitted before (unless `again`), no submission is left, Kaggle
             refused or marked it as an error. Nothing is recorded unless Kaggle took the file.
     """
-    data = load_config(DataConfig, section="data")
-    if data.source not in ("kaggle", "local"):
-        raise InputError(
-            f"{PARAMS}: data.source: {data.source} lacks the competition's test images; choose kaggle or local"
-        )
+    competition = _competition_of(load_config(DataConfig, section="data"))
     check_submission(read_table(file), SAMPLE, set(read_table(LABELS)["label"]), file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    for row in read_scores(SCORES):
-        if row.sha256 == digest and not again:
-            raise InputError(f"{file}: submitted before, as {row.reference} ({row.public or row.status}); add --again")
-    validation = _validation_accuracy()
-    experiment, commit = lineage.experiment(), lineage.commit()
+    digest = _new_digest(file, again)
+    experiment, commit, validation = lineage.experiment(), lineage.commit(), _validation_accuracy()
     message = message or describe(experiment, commit, validation)
-
-    left = submissions_left(data.competition)
-    if left == 0:
-        raise InputError(f"kaggle: {data.competition}: no submission is left today; the quota is renewed at 00:00 UTC")
-    quota = "this is the first submission" if left is None else f"submissions left today: {left}"
-    if not confirm(f"{file} to {data.competition} as {message!r}; {quota}"):
-        raise InputError(f"{file}: not submitted")
+    _ask(competition, file, message, confirm)
 
     row = Score(
         time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        reference=send(data.competition, file, message),
+        reference=send(competition, file, message),
         experiment=experiment,
         commit=commit,
         sha256=digest,
@@ -70,9 +56,9 @@ def submit(
         private="",
         status="pending",
     )
-    write_score(SCORES, row)
     print(f"submit: Kaggle took it as {row.reference}", flush=True)
-    answer = _wait(data.competition, row.reference, wait_seconds)
+    write_score(SCORES, row)
+    answer = _wait(competition, row.reference, wait_seconds)
     if answer is None:
         return f"submit: no score yet; `cifar10 scores` asks again ({SCORES} has the row)"
     return _finish(row, answer)
@@ -105,12 +91,38 @@ def show_scores() -> str:
     return "\n".join([format_scores(read_scores(SCORES)), *notes])
 
 
-def _wait(competition: str, reference: str, seconds: float) -> Submission | None:
+def _competition_of(data: DataConfig) -> str:
+    if data.source not in ("kaggle", "local"):
+        raise InputError(
+            f"{PARAMS}: data.source: {data.source} lacks the competition's test images; choose kaggle or local"
+        )
+    return data.competition
+
+
+def _new_digest(file: Path, again: bool) -> str:
+    """The file's sha256, which no earlier submission has (unless `again`)."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    for row in read_scores(SCORES):
+        if row.sha256 == digest and not again:
+            raise InputError(f"{file}: submitted before, as {row.reference} ({row.public or row.status}); add --again")
+    return digest
+
+
+def _ask(competition: str, file: Path, message: str, confirm: Callable[[str], bool]) -> None:
+    left = submissions_left(competition)
+    if left == 0:
+        raise InputError(f"kaggle: {competition}: no submission is left today; the quota is renewed at 00:00 UTC")
+    quota = "this is the first submission" if left is None else f"submissions left today: {left}"
+    if not confirm(f"{file} to {competition} as {message!r}; {quota}"):
+        raise InputError(f"{file}: not submitted")
+
+
+def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
     """Ask for the score until there is one or the time is up; None if there is none yet."""
     started, pause = time.monotonic(), 1.0
-    with tqdm(total=round(seconds), desc="waiting for the score", disable=None, bar_format="{desc}: {elapsed}") as bar:
+    with tqdm(total=seconds, desc="waiting for the score", disable=None, bar_format="{desc}: {elapsed}") as bar:
         if bar.disable and seconds:
-            print(f"submit: waiting up to {seconds:.0f} s for the score", flush=True)
+            print(f"submit: waiting up to {seconds} s for the score", flush=True)
         while (left := started + seconds - time.monotonic()) > 0:
             answer = look_up(competition, [reference]).get(reference)
             if answer and answer.status != "pending":
