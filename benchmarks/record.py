@@ -6,16 +6,13 @@ Writes `benchmarks/results/NAME/result.json` (what was run, on what, and what it
 import argparse
 import gzip
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
 
-from cifar10.config import PARAMS, read_params
+from cifar10 import lineage
 from cifar10.files import atomic_write
-from cifar10.reproducibility import provenance
 
 RESULTS = Path("benchmarks/results")
 
@@ -37,31 +34,17 @@ def read_result(name: str, note: str) -> dict[str, Any]:
     """The run's overrides, figures and circumstances as plain values. Accuracies are those of the last epoch."""
     metrics = json.loads(Path("reports/eval/metrics.json").read_text())
     timing = pd.read_csv("logs/train_timing.csv")
-    committed = subprocess.run(["git", "show", f"HEAD:{PARAMS}"], capture_output=True, check=True).stdout
-    overrides = changed_keys(YAML(typ="safe").load(committed), read_params(PARAMS))
-    # Where the images lie on one machine tells nobody else anything.
-    overrides = {key: value for key, value in overrides.items() if key != "data.path"}
     return {
         "name": name,
-        "overrides": overrides,
+        "overrides": lineage.changed_params(),
         **{part: {key: values[key] for key in ("accuracy", "macro_f1", "images")} for part, values in metrics.items()},
         "epochs": len(timing),
         "train_seconds": round(timing["seconds"].sum(), 1),
         "images_per_second": round(timing["images_per_second"].median(), 1),
         "note": note,
-        **provenance(),
+        "commit": lineage.commit(),
+        **lineage.machine(),
     }
-
-
-def changed_keys(default: dict[str, Any], current: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of `current` whose value differs from `default`'s."""
-    changed: dict[str, Any] = {}
-    for key, value in current.items():
-        if isinstance(value, dict):
-            changed |= changed_keys(default.get(key) or {}, value, f"{prefix}{key}.")
-        elif key not in default or default[key] != value:
-            changed[prefix + key] = value
-    return changed
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kaggle_stand_in import StandIn
-from kaggle_workplace import ROOT, Workplace
+from kaggle_user import ROOT, UserFolder
 from small_competition import build_competition, zip_folder
 
 
@@ -35,8 +35,8 @@ def server(running_server: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, server: StandIn) -> Workplace:
+def user_folder(tmp_path: Path, server: StandIn) -> UserFolder:
     """A folder with params.yaml (`data.source: kaggle`) and nothing else."""
     params = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params.replace("source: sample ", "source: kaggle "))
-    return Workplace(tmp_path, server)
+    return UserFolder(tmp_path, server)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from kaggle_stand_in import TOKEN, Failure, StandIn
-from kaggle_workplace import BIN, Workplace
+from kaggle_user import BIN, UserFolder
 from small_competition import build_competition, zip_folder
 
 from cifar10.competition import FILES
@@ -133,50 +133,50 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_one_line_and_leaves_nothing_wrong(name: str, workplace: Workplace, competition: Path) -> None:
+def test_failure_is_one_line_and_leaves_nothing_wrong(name: str, user_folder: UserFolder, competition: Path) -> None:
     """What is left is what a fresh start finds, a part to go on from apart: so a retry is a start."""
     case = CASES[name]
-    case.change(workplace.server)
-    assert workplace.fails(*STAGE, VERBOSE="1", **case.environment) == case.message
-    raw = workplace.folder / "data/raw"
+    case.change(user_folder.server)
+    assert user_folder.fails(*STAGE, VERBOSE="1", **case.environment) == case.message
+    raw = user_folder.folder / "data/raw"
     left = [path.suffix for path in raw.rglob("*") if path.is_file()]
     assert left == ([".partial"] if name == "wrong length" else [])
-    assert workplace.holds_token() == []
+    assert user_folder.holds_token() == []
     if name in RETRIED:
-        workplace.server.reset()
-        workplace.succeeds(*STAGE)
+        user_folder.server.reset()
+        user_folder.succeeds(*STAGE)
         for file in KEPT:
             assert (raw / file).read_bytes() == (competition / file).read_bytes()
         assert list((raw / ".downloads").iterdir()) == []
 
 
-def test_passing_trouble_is_waited_out(workplace: Workplace, competition: Path) -> None:
-    behaviour = workplace.server.behaviour
+def test_passing_trouble_is_waited_out(user_folder: UserFolder, competition: Path) -> None:
+    behaviour = user_folder.server.behaviour
     for method, status in {"IntrospectToken": 503, "DownloadDataFiles": 429, "GET": 503}.items():
         behaviour.failures[method] = Failure(status, retry_after="0", times=2)
-    output = workplace.succeeds(*STAGE)
+    output = user_folder.succeeds(*STAGE)
     assert "kaggle: 429; attempt 3 of 6 in 0 s" in output
-    assert (workplace.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
+    assert (user_folder.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
 
 
-def test_cut_connection_goes_on_where_it_stopped(workplace: Workplace, competition: Path) -> None:
-    server = workplace.server
+def test_cut_connection_goes_on_where_it_stopped(user_folder: UserFolder, competition: Path) -> None:
+    server = user_folder.server
     server.behaviour.cut_after = 150_000
-    output = workplace.succeeds(*STAGE)
+    output = user_folder.succeeds(*STAGE)
     assert "kaggle: connection lost; attempt 2 of 6 in 1 s" in output
     assert 150_000 - CHUNK_BYTES < server.resumed_at() <= 150_000
-    assert (workplace.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
+    assert (user_folder.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
 
 
-def test_what_arrived_before_a_failure_is_kept(workplace: Workplace, competition: Path) -> None:
-    server = workplace.server
+def test_what_arrived_before_a_failure_is_kept(user_folder: UserFolder, competition: Path) -> None:
+    server = user_folder.server
     server.behaviour.cut_after = 150_000
     server.behaviour.failures["GET"] = Failure(503, retry_after="3600", after=2)
-    assert workplace.fails(*STAGE).startswith("kaggle: not available (503, 2 times)")
+    assert user_folder.fails(*STAGE).startswith("kaggle: not available (503, 2 times)")
     server.reset()
-    assert "resumed at 0.1 MB" in workplace.succeeds(*STAGE)
+    assert "resumed at 0.1 MB" in user_folder.succeeds(*STAGE)
     assert server.resumed_at() > 0
-    assert (workplace.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
+    assert (user_folder.folder / "data/raw/train.7z").read_bytes() == (competition / "train.7z").read_bytes()
 
 
 def test_a_zip_that_was_being_unpacked_is_not_fetched_again(tmp_path: Path, server: StandIn) -> None:
@@ -186,20 +186,20 @@ def test_a_zip_that_was_being_unpacked_is_not_fetched_again(tmp_path: Path, serv
 
 
 @pytest.mark.parametrize("file", ["access_token", "kaggle.json"])
-def test_credentials_in_files(file: str, workplace: Workplace) -> None:
-    folder = workplace.folder / ".home/.kaggle"
+def test_credentials_in_files(file: str, user_folder: UserFolder) -> None:
+    folder = user_folder.folder / ".home/.kaggle"
     folder.mkdir(parents=True)
     content = {"access_token": TOKEN, "kaggle.json": json.dumps({"username": "student", "key": TOKEN})}
     (folder / file).write_text(content[file])
-    workplace.succeeds(*STAGE, KAGGLE_API_TOKEN=None)
+    user_folder.succeeds(*STAGE, KAGGLE_API_TOKEN=None)
 
 
-def test_progress_bar_on_a_terminal(workplace: Workplace) -> None:
+def test_progress_bar_on_a_terminal(user_folder: UserFolder) -> None:
     """On a terminal a bar with size and speed; elsewhere plain lines (the other tests compare stderr)."""
     terminal, inside = pty.openpty()
     termios.tcsetwinsize(inside, (24, 120))
     command = [str(BIN / STAGE[0]), *STAGE[1:]]
-    with subprocess.Popen(command, cwd=workplace.folder, env=workplace.variables(), stdout=inside, stderr=inside):
+    with subprocess.Popen(command, cwd=user_folder.folder, env=user_folder.variables(), stdout=inside, stderr=inside):
         os.close(inside)
         shown = b""
         with contextlib.suppress(OSError):  # the end, as Linux tells it
@@ -209,22 +209,22 @@ def test_progress_bar_on_a_terminal(workplace: Workplace) -> None:
     assert re.search(r"cifar-10.zip: 100%\|.*\| 282k/282k \[.*B/s\]", shown.decode()), shown
 
 
-def test_another_version_after_a_cut_starts_anew(workplace: Workplace, tmp_path: Path) -> None:
+def test_another_version_after_a_cut_starts_anew(user_folder: UserFolder, tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     newer.mkdir()
     build_competition(newer, seed=1)
-    workplace.server.behaviour.cut_after = 150_000
-    workplace.server.behaviour.replacement = zip_folder(newer)
-    output = workplace.succeeds(*STAGE)
+    user_folder.server.behaviour.cut_after = 150_000
+    user_folder.server.behaviour.replacement = zip_folder(newer)
+    output = user_folder.succeeds(*STAGE)
     assert "what was fetched before is of another version; starting anew" in output
     for file in KEPT:
-        assert (workplace.folder / "data/raw" / file).read_bytes() == (newer / file).read_bytes()
+        assert (user_folder.folder / "data/raw" / file).read_bytes() == (newer / file).read_bytes()
 
 
-def test_unmodified_kaggle_command_downloads(workplace: Workplace, server: StandIn) -> None:
-    workplace.succeeds("kaggle", "competitions", "download", "-c", "cifar-10")
-    assert (workplace.folder / "cifar-10.zip").read_bytes() == server.data
-    assert "train.7z" in workplace.succeeds("kaggle", "competitions", "files", "-c", "cifar-10")
+def test_unmodified_kaggle_command_downloads(user_folder: UserFolder, server: StandIn) -> None:
+    user_folder.succeeds("kaggle", "competitions", "download", "-c", "cifar-10")
+    assert (user_folder.folder / "cifar-10.zip").read_bytes() == server.data
+    assert "train.7z" in user_folder.succeeds("kaggle", "competitions", "files", "-c", "cifar-10")
 
 
 def test_competition_name_cannot_leave_the_folder(tmp_path: Path) -> None:

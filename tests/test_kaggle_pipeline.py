@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from kaggle_stand_in import Failure, StandIn
-from kaggle_workplace import BIN, ROOT, Workplace
+from kaggle_user import BIN, ROOT, UserFolder
 
 from cifar10.competition import FILES
 
@@ -22,13 +22,13 @@ SMALL |= {"source: sample ": "source: kaggle ", "device: auto ": "device: cpu "}
 
 
 @pytest.fixture
-def project(tmp_path: Path, server: StandIn) -> Workplace:
+def project(tmp_path: Path, server: StandIn) -> UserFolder:
     """The project as a fresh clone, its parameters small."""
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     dvc = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / ".home/dvc")}
-    project = Workplace(tmp_path, server, {"PYTHONPATH": str(tmp_path / "src"), **dvc})
+    project = UserFolder(tmp_path, server, {"PYTHONPATH": str(tmp_path / "src"), **dvc})
     identity = ["-c", "user.name=student", "-c", "user.email=student@localhost"]
     for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "as published"]):
         subprocess.run(["git", *command], cwd=tmp_path, env=project.variables(), check=True)
@@ -42,7 +42,7 @@ def project(tmp_path: Path, server: StandIn) -> Workplace:
     return project
 
 
-def test_from_refusal_to_leaderboard(project: Workplace, server: StandIn, competition: Path) -> None:
+def test_from_refusal_to_leaderboard(project: UserFolder, server: StandIn, competition: Path) -> None:
     raw = project.folder / "data/raw"
 
     # Rules not accepted: the stage's line stands above DVC's own, and nothing is half done.
@@ -76,7 +76,7 @@ def test_from_refusal_to_leaderboard(project: Workplace, server: StandIn, compet
     assert f"public      {public:.5f}\n" in output
     description = server.submissions[0]["description"]
     assert re.fullmatch(
-        r"workspace [0-9a-f]{7,}-dirty batch_size=16 data.source=kaggle epochs=1 lr=0.01 runtime.device=cpu "
+        r"workspace [0-9a-f]{7,} lr=0.01 epochs=1 batch_size=16 data.source=kaggle runtime.device=cpu "
         r"validation [01]\.[0-9]{4}",
         description,
     )
@@ -89,7 +89,7 @@ def test_from_refusal_to_leaderboard(project: Workplace, server: StandIn, compet
     assert project.holds_token() == []
 
 
-def kill_when_half_done(project: Workplace) -> None:
+def kill_when_half_done(project: UserFolder) -> None:
     """SIGKILL for DVC and its stage once 100 kB of the 282 kB are there."""
     process = subprocess.Popen(
         [BIN / "dvc", "repro"],

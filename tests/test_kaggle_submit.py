@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kaggle_stand_in import TOKEN, Failure, StandIn
-from kaggle_workplace import BIN, Workplace
+from kaggle_user import BIN, UserFolder
 from test_kaggle_download import CASES, QUOTA, Case, failing
 
 from cifar10.cli import main
@@ -26,34 +26,34 @@ SUBMIT = ("cifar10", "submit", "--yes", "--message", "test", "--wait", "20")
 
 
 @pytest.fixture
-def ready(workplace: Workplace, competition: Path) -> Workplace:
-    """A workplace after a run: raw files, a submission with three mistakes, and metrics."""
-    raw = workplace.folder / "data/raw"
+def ready(user_folder: UserFolder, competition: Path) -> UserFolder:
+    """A user_folder after a run: raw files, a submission with three mistakes, and metrics."""
+    raw = user_folder.folder / "data/raw"
     raw.mkdir(parents=True)
     for name in ("trainLabels.csv", "sampleSubmission.csv"):
         (raw / name).write_bytes((competition / name).read_bytes())
-    write_submission(workplace, mistakes=3)
-    metrics = workplace.folder / "reports/eval/metrics.json"
+    write_submission(user_folder, mistakes=3)
+    metrics = user_folder.folder / "reports/eval/metrics.json"
     metrics.parent.mkdir(parents=True)
     metrics.write_text(json.dumps({"validation": {"accuracy": 0.925, "images": 12}}))
-    return workplace
+    return user_folder
 
 
-def write_submission(workplace: Workplace, mistakes: int, rows: int = 30) -> None:
+def write_submission(user_folder: UserFolder, mistakes: int, rows: int = 30) -> None:
     """The solution with its first labels turned into another class."""
-    labels = [workplace.server.solution[i] for i in range(1, 31)]
+    labels = [user_folder.server.solution[i] for i in range(1, 31)]
     labels[:mistakes] = ["dog" if label == "cat" else "cat" for label in labels[:mistakes]]
-    path = workplace.folder / SUBMISSION
+    path = user_folder.folder / SUBMISSION
     path.parent.mkdir(exist_ok=True)
     path.write_text("id,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels[:rows], 1)))
 
 
-def recorded(workplace: Workplace) -> list[dict[str, str]]:
-    path = workplace.folder / SCORES
+def recorded(user_folder: UserFolder) -> list[dict[str, str]]:
+    path = user_folder.folder / SCORES
     return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
 
-def test_submit_returns_the_true_score_and_records_it(ready: Workplace, server: StandIn) -> None:
+def test_submit_returns_the_true_score_and_records_it(ready: UserFolder, server: StandIn) -> None:
     output = ready.succeeds(*SUBMIT)
     assert "submissions left today: 5" in output
     assert "Kaggle took it as 1001" in output
@@ -74,7 +74,7 @@ def test_submit_returns_the_true_score_and_records_it(ready: Workplace, server: 
     assert ready.holds_token() == []
 
 
-def test_score_that_stays_pending_is_fetched_later(ready: Workplace, server: StandIn) -> None:
+def test_score_that_stays_pending_is_fetched_later(ready: UserFolder, server: StandIn) -> None:
     server.behaviour.pending_polls = 10**9
     assert "no score yet; `cifar10 scores` asks again" in ready.succeeds(*SUBMIT[:-1], "2")
     write_submission(ready, mistakes=0)
@@ -95,7 +95,7 @@ def test_score_that_stays_pending_is_fetched_later(ready: Workplace, server: Sta
     assert [row["status"] for row in recorded(ready)] == ["complete", "complete"]
 
 
-def test_submission_that_kaggle_marks_as_an_error(ready: Workplace, server: StandIn) -> None:
+def test_submission_that_kaggle_marks_as_an_error(ready: UserFolder, server: StandIn) -> None:
     server.solution = dict.fromkeys(range(1, 41), "cat")
     assert ready.fails(*SUBMIT) == ERROR
     assert [row["status"] for row in recorded(ready)] == ["error"]
@@ -133,7 +133,7 @@ NOT_TAKEN = {
 
 
 @pytest.mark.parametrize("name", NOT_TAKEN)
-def test_what_kaggle_did_not_take_is_no_success(name: str, ready: Workplace, server: StandIn) -> None:
+def test_what_kaggle_did_not_take_is_no_success(name: str, ready: UserFolder, server: StandIn) -> None:
     NOT_TAKEN[name].change(server)
     assert ready.fails(*SUBMIT, VERBOSE="1") == NOT_TAKEN[name].message
     assert recorded(ready) == []
@@ -142,19 +142,19 @@ def test_what_kaggle_did_not_take_is_no_success(name: str, ready: Workplace, ser
         assert "Kaggle took it as 1001" in ready.succeeds(*SUBMIT, "--wait", "0")
 
 
-def test_token_in_an_answer_is_not_repeated(ready: Workplace, server: StandIn) -> None:
+def test_token_in_an_answer_is_not_repeated(ready: UserFolder, server: StandIn) -> None:
     failing("StartSubmissionUpload", 400, f"no file from {TOKEN}")(server)
     assert "refused (400: no file from [secret]);" in ready.fails(*SUBMIT)
 
 
-def test_first_submission_of_a_user_is_not_a_used_up_quota(ready: Workplace, server: StandIn) -> None:
+def test_first_submission_of_a_user_is_not_a_used_up_quota(ready: UserFolder, server: StandIn) -> None:
     """Kaggle says zero allowed, zero made, of a user who has no team yet."""
     server.behaviour.earlier_submissions = server.behaviour.submissions_left = 0
     assert ready.fails(*SUBMIT).startswith("kaggle: cifar-10: refused (400")  # it was tried
     assert [method for _, method, _ in server.requests][-1] == "StartSubmissionUpload"
 
 
-def test_asks_before_a_submission_is_spent(ready: Workplace, server: StandIn) -> None:
+def test_asks_before_a_submission_is_spent(ready: UserFolder, server: StandIn) -> None:
     assert ready.fails("cifar10", "submit") == NO_TERMINAL
     for answer, code in (("n", 1), ("y", 0)):
         terminal, inside = pty.openpty()
@@ -176,7 +176,7 @@ def test_asks_before_a_submission_is_spent(ready: Workplace, server: StandIn) ->
 
 
 def test_file_is_checked_before_anything_is_sent(
-    ready: Workplace, server: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ready: UserFolder, server: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ready.folder)
 
@@ -198,7 +198,7 @@ def test_file_is_checked_before_anything_is_sent(
     assert server.requests == []
 
 
-def test_unmodified_kaggle_command_submits_the_same_file(ready: Workplace, server: StandIn) -> None:
+def test_unmodified_kaggle_command_submits_the_same_file(ready: UserFolder, server: StandIn) -> None:
     command = ("kaggle", "competitions", "submit", "-c", "cifar-10", "-f", str(SUBMISSION), "-m", "by hand")
     assert "Successfully submitted" in ready.succeeds(*command)
     assert server.submissions[0]["publicScore"] == "0.86667"

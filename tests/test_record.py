@@ -2,16 +2,6 @@ import gzip
 import json
 
 from conftest import ROOT
-from record import changed_keys
-
-
-def test_changed_keys_are_dotted():
-    default = {"lr": 0.1, "data": {"source": "sample", "path": None}}
-    assert changed_keys(default, {"lr": 0.1, "data": {"source": "local", "path": None}, "new": 1}) == {
-        "data.source": "local",
-        "new": 1,
-    }
-    assert changed_keys(default, default) == {}
 
 
 def test_every_committed_record_is_whole():

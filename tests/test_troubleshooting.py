@@ -2,7 +2,7 @@
 
 import re
 
-from kaggle_workplace import ROOT
+from kaggle_user import ROOT
 from test_kaggle_client import RARE
 from test_kaggle_download import CASES
 from test_kaggle_submit import BEFORE, ERROR, NO_TERMINAL, NOT_TAKEN, WRONG_SOURCE

@@ -101,16 +101,26 @@ def read_params(path: Path) -> dict[str, Any]:
     YAML 1.2 as DVC reads it: PyYAML would take `5e-4` for a string.
     """
     try:
-        params = YAML(typ="safe").load(path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run from the folder that holds dvc.yaml and params.yaml") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:140]}") from None
-    if not isinstance(params, dict):
-        raise InputError(f"{path}: expected `key: value` lines, found {type(params).__name__}")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    params = parse_yaml(text, path)
     for key in params:
         if key not in TOP_LEVEL_KEYS:
             raise InputError(f"{path}: {key}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
+    return params
+
+
+def parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML text; `path` is where it is from, for the error's sake."""
+    try:
+        params = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:140]}") from None
+    if not isinstance(params, dict):
+        raise InputError(f"{path}: expected `key: value` lines, found {type(params).__name__}")
     return params
 
 

@@ -66,8 +66,7 @@ def submit(
 
 def describe(experiment: str, commit: str, validation_accuracy: str) -> str:
     """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy."""
-    # Where the images lie on one machine tells nobody else anything.
-    changed = [f"{key}={value}" for key, value in lineage.changed_params().items() if key != "data.path"]
+    changed = [f"{key}={value}" for key, value in lineage.changed_params().items()]
     accuracy = [f"validation {float(validation_accuracy):.4f}"] if validation_accuracy else []
     return " ".join([experiment, *filter(None, [commit]), *changed, *accuracy])[:MAX_MESSAGE_CHARACTERS]
 

@@ -1,39 +1,86 @@
-"""Which run the files in the working folder come from, asked of git and DVC; empty where there is no repository."""
+"""Which run the files in the working folder come from: commit, experiment, parameters, machine.
 
-import json
+Asked of git at the moment of the call, so it belongs into records and messages and never into a stage's outs.
+"""
+
+import os
+import platform
 import re
 import subprocess
-import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-RECIPE = ("dvc.yaml", "params.yaml", "src")  # what a result is made of, the data apart
+from cifar10.config import PARAMS, parse_yaml, read_params
+
+CODE = ("dvc.yaml", "src")  # with `changed_params`, all that a result is made of but the data
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "py7zr")  # what it can change with
 
 
 def commit() -> str:
-    """Short hash of the current commit; with `-dirty` if code or parameters differ from it."""
-    head = _run("git", "rev-parse", "--short", "HEAD")
-    return f"{head}-dirty" if _run("git", "diff", "--name-only", "HEAD", "--", *RECIPE) else head
+    """Short hash of the current commit, with `-dirty` if code differs from it; empty without git."""
+    head = _git("rev-parse", "--short", "HEAD")
+    return f"{head}-dirty" if _git("diff", "--name-only", "HEAD", "--", *CODE) else head
 
 
 def experiment() -> str:
     """Name of the DVC experiment whose `dvc.lock` is the present one (the latest of several), else `workspace`."""
-    lock = _run("git", "hash-object", "dvc.lock")
-    refs = _run("git", "for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps")
+    lock = _git("hash-object", "dvc.lock")
+    refs = _git("for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps")
     for sha, name in re.findall(r"^(\w+) refs/exps/\w{2}/\w{38,}/(.+)$", refs, re.MULTILINE):
-        if lock and _run("git", "rev-parse", f"{sha}:./dvc.lock") == lock:
+        if lock and _git("rev-parse", f"{sha}:./dvc.lock") == lock:
             return name
     return "workspace"
 
 
 def changed_params() -> dict[str, Any]:
-    """The parameters of params.yaml that differ from the commit's: `{"lr": 0.05}`."""
-    changes = json.loads(_run(sys.executable, "-m", "dvc", "params", "diff", "--json") or "{}")
-    return {key: change["new"] for key, change in sorted(changes.get("params.yaml", {}).items())}
+    """The parameters that differ from the commit's, by dotted key: `{"optimizer.momentum": 0.8}`.
+
+    `data.path` is left out: where the images lie on one machine tells nobody else anything.
+    """
+    committed = _git("show", f"HEAD:./{PARAMS}")
+    changed = changed_keys(parse_yaml(committed, PARAMS), read_params(PARAMS)) if committed else {}
+    return {key: value for key, value in changed.items() if key != "data.path"}
 
 
-def _run(*command: str) -> str:
+def changed_keys(default: dict[str, Any], current: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of `current`, in its order, whose value differs from `default`'s."""
+    changed: dict[str, Any] = {}
+    for key, value in current.items():
+        if isinstance(value, dict):
+            changed |= changed_keys(default.get(key) or {}, value, f"{prefix}{key}.")
+        elif key not in default or default[key] != value:
+            changed[prefix + key] = value
+    return changed
+
+
+def machine() -> dict[str, Any]:
+    """Library versions, processor or GPU, and threads of this process."""
+    import torch  # here: asking git alone should not take torch's seconds
+
+    return {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name and number of cores, as precisely as the system tells."""
+    name = platform.processor() or platform.machine()
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _git(*arguments: str) -> str:
+    """What git prints in the current folder; empty where there is no git or it has no answer."""
+    try:
+        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""

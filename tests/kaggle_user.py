@@ -13,7 +13,7 @@ BIN = Path(sys.executable).parent
 
 
 @dataclass
-class Workplace:
+class UserFolder:
     """A project folder whose commands reach the stand-in and nothing else."""
 
     folder: Path

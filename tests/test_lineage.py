@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from cifar10 import lineage
+from cifar10.lineage import changed_keys
+
+
+def test_changed_keys_are_dotted():
+    default = {"lr": 0.1, "data": {"source": "sample", "path": None}}
+    assert changed_keys(default, {"lr": 0.1, "data": {"source": "local", "path": None}, "new": 1}) == {
+        "data.source": "local",
+        "new": 1,
+    }
+    assert changed_keys(default, default) == {}
+
+
+def test_the_machine_is_told_precisely():
+    machine = lineage.machine()
+    assert set(machine["versions"]) == set(lineage.LIBRARIES)
+    assert machine["threads"] >= 1
+    assert "cores" in machine["device"] or machine["device"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("NAME", "test"), ("EMAIL", "test@localhost")):
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.py").write_text("1")
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "start")):
+        lineage._git(*arguments)
+    return tmp_path
+
+
+def test_a_changed_parameter_is_told_and_changed_code_makes_the_commit_dirty(repository: Path):
+    clean = lineage.commit()
+    assert len(clean) >= 7
+    assert lineage.changed_params() == {}
+    text = (repository / "params.yaml").read_text()
+    (repository / "params.yaml").write_text(text.replace("epochs: 4 ", "epochs: 9 ").replace("path: null", "path: /x"))
+    assert lineage.changed_params() == {"epochs": 9}
+    assert lineage.commit() == clean
+    (repository / "src/a.py").write_text("2")
+    assert lineage.commit() == f"{clean}-dirty"
+
+
+def test_without_git_nothing_is_claimed(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert lineage.commit() == ""
+    assert lineage.experiment() == "workspace"
+    assert lineage.changed_params() == {}
