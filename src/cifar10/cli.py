@@ -46,9 +46,9 @@ def results(options: argparse.Namespace) -> str:
         f"report      {REPORT}",
         f"submission  {SUBMISSION}",
         "",
-        "next        dvc exp run -S lr=0.05                      another learning rate",
-        "            dvc exp run -S data.source=kaggle           the competition's images, with your Kaggle account",
-        "            dvc exp show                                all runs side by side",
+        "next        . .venv/bin/activate       unless it is active already",
+        "            dvc exp run -S lr=0.05     another learning rate; `dvc exp show` compares all runs",
+        '            README.md                  "Your own images": the recipe for CIFAR-10, "With your Kaggle account"',
     ]
     return "\n".join(lines)
 
