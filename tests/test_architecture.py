@@ -26,7 +26,8 @@ ROOMS = {
     "sklearn": {"cifar10.split", "cifar10.metrics", "cifar10.competition.sample"},
     "matplotlib": {"cifar10.report"},
     "jinja2": {"cifar10.report"},
-    "torchvision": {"cifar10.competition.torchvision"},
+    "torchvision": {"cifar10.competition.torchvision", "cifar10.models.resnet", "cifar10.models.pretrained"},
+    "safetensors": {"cifar10.models.pretrained"},
 }
 BASE = {"cifar10.config", "cifar10.files"}
 # module -> the first-party modules that it may import
@@ -45,8 +46,7 @@ GROUND = {
     "cifar10.runtime": BASE | {"cifar10.reproducibility"},
     "cifar10.training.augment": BASE,
     "cifar10.training.optim": BASE,
-    "cifar10.models": BASE | {"cifar10.models.resnet"},
-    "cifar10.models.resnet": BASE,
+    **{name: BASE | {m for m in MODULES if m.startswith("cifar10.models.")} for name in MODULES if "models" in name},
     "cifar10.inference": BASE | {"cifar10.batches", "cifar10.runtime"},
 }
 

@@ -3,16 +3,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import train_config
 
 from cifar10.checkpoint import TrainedModel, load_model, save_model
 from cifar10.config import InputError
-from cifar10.models import ModelConfig, build_model
+from cifar10.models import build_model
 
 
 @pytest.fixture
 def trained() -> TrainedModel:
     torch.manual_seed(0)
-    config = ModelConfig(name="resnet18_improved", stem_max_pool=False)
+    config = train_config(model__stem_max_pool=False).model
     return TrainedModel(build_model(config, 3), config, ["a", "b", "c"], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
 
 
@@ -40,7 +41,8 @@ def test_equal_models_make_equal_files_whatever_their_name(tmp_path: Path, saved
 def test_plain_torch_opens_it(saved: Path):
     content = torch.load(saved, weights_only=True)
     assert content["classes"] == ["a", "b", "c"]
-    assert content["model"] == {"name": "resnet18_improved", "stem_max_pool": False}
+    assert content["model"]["name"] == "resnet18_improved"
+    assert content["model"]["stem_max_pool"] is False
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])

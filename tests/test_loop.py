@@ -13,7 +13,7 @@ from cifar10.models import build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.training.augment import augment
 from cifar10.training.loop import EpochResult, fit, summarize
-from cifar10.training.optim import learning_rate
+from cifar10.training.optim import Progress, learning_rate
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -60,7 +60,9 @@ def test_it_equals_a_loop_written_by_hand(tiny_data: PreparedData):
             logits = reference(pixels.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.1)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config.lr, epoch * steps + batch, 2 * steps, steps, config.schedule)
+                group["lr"] = learning_rate(
+                    config.lr, Progress(epoch * steps + batch, 2 * steps, steps), config.schedule
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -85,6 +87,12 @@ def test_without_validation_images_there_are_no_validation_figures(tiny_data: Pr
     assert math.isnan(history[0].val_loss)
     assert set(summarize(history)) == {"last"}
     assert "val_loss" not in summarize(history)["last"]
+
+
+def test_a_plateau_schedule_needs_validation_images(tiny_data: PreparedData):
+    everything = dataclasses.replace(tiny_data, val_rows=tiny_data.val_rows[:0])
+    with pytest.raises(InputError, match="plateau watches validation images"):
+        fit(everything, train_config(schedule__name="plateau"))
 
 
 def test_bfloat16_trains_too(tiny_data: PreparedData):

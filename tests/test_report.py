@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import train_config
 
 from cifar10.metrics import score
-from cifar10.models import ModelConfig
 from cifar10.report import plot_confusion, plot_curves, worst_confusions, write_report
 
 CLASSES = ["cat", "dog", "<eel>"]
@@ -27,7 +27,7 @@ HISTORY = pd.DataFrame(
         "val_accuracy": [0.3, 0.5],
     }
 )
-MODEL = ModelConfig(name="resnet18", stem_max_pool=None)
+MODEL = train_config(model__name="resnet18").model
 
 
 def numbers(column: str):

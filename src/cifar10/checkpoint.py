@@ -37,7 +37,8 @@ def save_model(path: Path, trained: TrainedModel) -> None:
     """
     content: dict[str, Any] = {
         "format": FORMAT,
-        "model": trained.config.model_dump(),
+        # Which weights it started from no longer matters, and rebuilding it must not ask for them.
+        "model": trained.config.model_copy(update={"pretrained": None}).model_dump(),
         "classes": trained.classes,
         "mean": trained.mean,
         "std": trained.std,

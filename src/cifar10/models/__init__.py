@@ -7,35 +7,59 @@ from typing import Annotated
 from torch import nn
 
 from cifar10.config import PARAMS, Config, InputError, one_of
-from cifar10.models import resnet
+from cifar10.models import cnn, dainet, lenet, resnet
+from cifar10.models.layers import ACTIVATIONS, INITIALIZERS, initialize
+from cifar10.models.pretrained import load_pretrained
 
 # Each takes `num_classes` and the options of `ModelConfig` that it understands.
 MODELS: dict[str, Callable[..., nn.Module]] = {
+    "lenet": lenet.lenet,
+    "cnn2": cnn.cnn2,
+    "cnn3": cnn.cnn3,
+    "mynet": cnn.mynet,
+    "dainet1": dainet.dainet1,
+    "dainet7": dainet.dainet7,
+    "resnet9": resnet.resnet9,
     "resnet18": resnet.resnet18,
     "resnet18_improved": resnet.resnet18_improved,
+    "resnet18_torchvision": resnet.resnet18_torchvision,
+    "resnet50": resnet.resnet50,
 }
 
 
 class ModelConfig(Config):
-    """The section `model`. An option that is null is left to the model."""
+    """The section `model`. What is null is left to the model."""
 
     name: Annotated[str, one_of(MODELS)]
     """A key of MODELS."""
     stem_max_pool: bool | None
-    """Whether a 3x3 max-pool of stride 2 follows the stem."""
+    """Residual networks: whether a 3x3 max-pool of stride 2 follows the stem."""
+    activation: Annotated[str, one_of(ACTIVATIONS)] | None
+    """Plain networks: a key of ACTIVATIONS."""
+    initialization: Annotated[str, one_of(INITIALIZERS)] | None
+    """Any network: how its convolution and linear weights are drawn, a key of INITIALIZERS."""
+    pretrained: str | None
+    """Any network: a torchvision weights enum (`ResNet18_Weights.IMAGENET1K_V1`), or a file of the same layout."""
 
 
 def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
-    """The network `config.name` with random weights from torch's global generator.
+    """The network `config.name` with weights from torch's global generator, or pretrained ones but for its classifier.
 
     Raises:
-        InputError: an option is set that this model does not have.
+        InputError: an option is set that this model does not have, or the pretrained weights do not fit it.
     """
     build = MODELS[config.name]
-    options = {key: value for key, value in config.model_dump(exclude={"name"}).items() if value is not None}
+    everyone = {"name", "initialization", "pretrained"}
+    options = {key: value for key, value in config.model_dump(exclude=everyone).items() if value is not None}
     for key in options.keys() - inspect.signature(build).parameters.keys():
         raise InputError(f"{PARAMS}: model.{key}: {config.name} has no such option; set it to null")
-    return build(num_classes=num_classes, **options)
+    model = build(num_classes=num_classes, **options)
+    if config.initialization:
+        initialize(model, config.initialization)
+    if config.pretrained:
+        left_out = load_pretrained(model, config.pretrained)
+        print(f"model: {config.pretrained}: all weights taken but {', '.join(left_out) or 'none'}", flush=True)
+    return model
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -6,21 +6,27 @@ from torch import Tensor, nn
 WIDTHS = (64, 128, 256, 512)
 
 
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    """Identity where the shape stays, else a 1x1 convolution with batch norm."""
+    if stride == 1 and in_channels == out_channels:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where shape changes."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    expansion = 1  # output channels for each channel of width
+
+    def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
+        out_channels = width * self.expansion
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
+        self.shortcut = _shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
         out = self.relu(self.bn1(self.conv1(x)))
@@ -28,16 +34,48 @@ class BasicBlock(nn.Module):
         return self.relu(out + self.shortcut(x))
 
 
+class Bottleneck(nn.Module):
+    """1x1 down, 3x3, 1x1 up to four times the width, beside an identity or a 1x1 convolution where shape changes."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        out_channels = width * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = _shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + self.shortcut(x))
+
+
 class ResNet(nn.Module):
-    """Stem, four stages of basic blocks (each but the first halves the resolution), global average, one linear layer.
+    """Stem, four stages of blocks (each but the first halves the resolution), global average, one linear layer.
 
     Args:
-        blocks: number of blocks in each stage.
+        block: what the stages are made of.
+        depths: number of blocks in each stage.
         stem_kernel: 7 for the ImageNet stem (stride 2), 3 for the one that suits 32x32 images (stride 1).
         stem_max_pool: whether a 3x3 max-pool of stride 2 follows the stem.
     """
 
-    def __init__(self, blocks: tuple[int, ...], num_classes: int, stem_kernel: int, stem_max_pool: bool) -> None:
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: tuple[int, int, int, int],
+        num_classes: int,
+        stem_kernel: int,
+        stem_max_pool: bool,
+    ) -> None:
         super().__init__()
         stride = 2 if stem_kernel == 7 else 1
         self.stem = nn.Sequential(
@@ -48,10 +86,12 @@ class ResNet(nn.Module):
         )
         stages: list[nn.Module] = []
         channels = WIDTHS[0]
-        for stage, (depth, width) in enumerate(zip(blocks, WIDTHS, strict=True)):
-            first = BasicBlock(channels, width, stride=1 if stage == 0 else 2)
-            stages.append(nn.Sequential(first, *(BasicBlock(width, width, stride=1) for _ in range(depth - 1))))
-            channels = width
+        for stage, (depth, width) in enumerate(zip(depths, WIDTHS, strict=True)):
+            blocks: list[nn.Module] = []
+            for i in range(depth):
+                blocks.append(block(channels, width, stride=2 if stage > 0 and i == 0 else 1))
+                channels = width * block.expansion
+            stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
         self._initialize()
@@ -66,9 +106,14 @@ class ResNet(nn.Module):
         return self.head(self.stages(self.stem(images)))
 
 
+def resnet9(num_classes: int, stem_max_pool: bool = True) -> ResNet:
+    """One basic block in each stage behind a 3x3 stem with max-pool."""
+    return ResNet(BasicBlock, (1, 1, 1, 1), num_classes, stem_kernel=3, stem_max_pool=stem_max_pool)
+
+
 def resnet18(num_classes: int, stem_max_pool: bool = True) -> ResNet:
     """ResNet-18 as published for ImageNet: 7x7 stem of stride 2, max-pool."""
-    return ResNet((2, 2, 2, 2), num_classes, stem_kernel=7, stem_max_pool=stem_max_pool)
+    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, stem_kernel=7, stem_max_pool=stem_max_pool)
 
 
 def resnet18_improved(num_classes: int, stem_max_pool: bool = True) -> ResNet:
@@ -77,4 +122,16 @@ def resnet18_improved(num_classes: int, stem_max_pool: bool = True) -> ResNet:
     The published recipe keeps the stem's max-pool in its code and drops it in its text: without it the network sees
     four times as many positions, costs four times as much, and is more accurate.
     """
-    return ResNet((2, 2, 2, 2), num_classes, stem_kernel=3, stem_max_pool=stem_max_pool)
+    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, stem_kernel=3, stem_max_pool=stem_max_pool)
+
+
+def resnet50(num_classes: int, stem_max_pool: bool = False) -> ResNet:
+    """ResNet-50 of bottleneck blocks for 32x32 images: 3x3 stem of stride 1, no max-pool."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, stem_kernel=3, stem_max_pool=stem_max_pool)
+
+
+def resnet18_torchvision(num_classes: int) -> nn.Module:
+    """torchvision's own ResNet-18, whose layout its ImageNet weights have."""
+    import torchvision  # here: it takes a second to import, which no other network needs
+
+    return torchvision.models.resnet18(num_classes=num_classes)

@@ -19,7 +19,7 @@ from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.training.augment import AugmentConfig, augment
-from cifar10.training.optim import OptimizerConfig, ScheduleConfig, build_optimizer, learning_rate
+from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
 
 class LossConfig(Config):
@@ -77,13 +77,16 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
     optimizer = build_optimizer(model, config.lr, config.optimizer)
     loader = BatchLoader(data.train, config.batch_size, runtime.device)
     val = data.val
+    if config.schedule.name == "plateau" and not len(val):
+        raise InputError(f"{PARAMS}: schedule.name: plateau watches validation images, and data.val_fraction is 0")
     print(f"train: {config.model.name} on {len(data.train_rows):,} images, {runtime}", flush=True)
 
     history: list[EpochResult] = []
     with tqdm(total=config.epochs * loader.batches_per_epoch, desc="train", unit="step", disable=None) as bar:
         for epoch in range(config.epochs):
             started = time.perf_counter()
-            loss, accuracy = train_one_epoch(model, loader, optimizer, epoch, data, config, runtime, bar)
+            val_losses = [result.val_loss for result in history]
+            loss, accuracy = train_one_epoch(model, loader, optimizer, epoch, data, config, runtime, bar, val_losses)
             seconds = time.perf_counter() - started
             if not math.isfinite(loss):
                 raise InputError(
@@ -115,6 +118,7 @@ def train_one_epoch(
     config: TrainConfig,
     runtime: Runtime,
     bar: tqdm,
+    val_losses: list[float],
 ) -> tuple[float, float]:
     """One pass over the training images; mean loss and accuracy, summed on the device and fetched once."""
     model.train()
@@ -125,9 +129,10 @@ def train_one_epoch(
     correct = torch.zeros((), device=runtime.device, dtype=torch.int64)
     for batch, (images, labels) in enumerate(loader.epoch(order)):
         step = epoch * loader.batches_per_epoch + batch
+        progress = Progress(step, total_steps, loader.batches_per_epoch, val_losses)
         draws.manual_seed(derive_seed(config.seed, epoch, batch))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config.lr, step, total_steps, loader.batches_per_epoch, config.schedule)
+            group["lr"] = learning_rate(config.lr, progress, config.schedule)
 
         images = normalize(augment(images, config.augment, draws), data.mean, data.std)
         with runtime.autocast():
