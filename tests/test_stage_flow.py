@@ -1,0 +1,82 @@
+"""The stages train, evaluate and predict called in this process, so that shapes and types are checked in them too."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import NUM_TEST, NUM_TRAIN, write_params, write_tiny
+
+from cifar10.config import InputError
+from cifar10.stages import evaluate, predict, prepare, train
+from cifar10.tables import read_table
+
+SMALL = {"model.name": "cnn2", "epochs": 2, "batch_size": 12, "predict.tta": "flip"}
+
+
+def run(here: Path, raw: dict | None = None, **overrides) -> None:
+    write_params(here / "params.yaml", {**SMALL, **{key.replace("__", "."): v for key, v in overrides.items()}})
+    write_tiny(here / "raw", **(raw or {}))
+    prepare.main(here / "raw", here / "prepared", here / "data.json")
+    train.main(here / "prepared", here / "model.pt", here / "train")
+    evaluate.main(here / "prepared", here / "model.pt", here / "train/history.csv", here / "eval", here / "report.html")
+    predict.main(here / "prepared", here / "raw/sampleSubmission.csv", here / "model.pt", here / "submission.csv")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_figure_follows_from_the_predictions(here: Path):
+    run(here, epochs=6)
+    metrics = json.loads((here / "eval/metrics.json").read_text())
+    assert list(metrics) == ["validation", "test"]
+    tables = {"validation": "predictions.csv", "test": "test_predictions.csv"}
+    for part, name in tables.items():
+        table = pd.read_csv(here / "eval" / name)
+        assert metrics[part]["accuracy"] == (table["label"] == table["predicted"]).mean()
+        assert table["confidence"].between(1 / 3, 1).all()
+    # What is submitted is what was measured: the same labels for the same test images.
+    submission = read_table(here / "submission.csv")
+    assert submission["label"].tolist() == pd.read_csv(here / "eval/test_predictions.csv")["predicted"].tolist()
+
+
+def test_unknown_test_labels_leave_tables_without_rows(here: Path):
+    run(here, raw={"test_labels": {}})
+    assert list(json.loads((here / "eval/metrics.json").read_text())) == ["validation"]
+    assert len(pd.read_csv(here / "eval/test_predictions.csv")) == 0
+    assert len(read_table(here / "submission.csv")) == NUM_TEST
+
+
+def test_nothing_known_to_measure_on(here: Path):
+    run(here, raw={"test_labels": {}}, data__val_fraction=0)
+    assert json.loads((here / "eval/metrics.json").read_text()) == {}
+    assert "nothing left to measure on" in (here / "report.html").read_text()
+    assert len(read_table(here / "submission.csv")) == NUM_TEST
+
+
+def test_no_test_images_make_an_empty_submission(here: Path):
+    run(here, raw={"test": [], "test_ids": [], "test_labels": {}})
+    assert (here / "submission.csv").read_text() == "id,label\n"
+
+
+def test_an_id_without_an_image_stops_the_submission(here: Path):
+    write_params(here / "params.yaml", SMALL)
+    run(here)
+    before = (here / "submission.csv").read_bytes()
+    (here / "raw/sampleSubmission.csv").write_text("id,label\n1,red\n999,red\n")
+    with pytest.raises(InputError, match=r"sampleSubmission\.csv: id 999 has no image in test\.7z \(1 such ids\)"):
+        predict.main(here / "prepared", here / "raw/sampleSubmission.csv", here / "model.pt", here / "submission.csv")
+    assert (here / "submission.csv").read_bytes() == before
+
+
+def test_the_history_counts_epochs_and_the_log_keeps_the_clock(here: Path):
+    run(here)
+    history, clock = pd.read_csv(here / "train/history.csv"), pd.read_csv(here / "logs/train_timing.csv")
+    assert history["epoch"].tolist() == clock["epoch"].tolist() == [1, 2]
+    assert (clock["images_per_second"] * clock["seconds"]).round().tolist() == [NUM_TRAIN - 10] * 2
+    metrics = json.loads((here / "train/metrics.json").read_text())
+    assert metrics["parameters"] == 34_634 - 7 * 2049  # cnn2 with 3 classes instead of 10
+    assert metrics["last"]["val_accuracy"] == history["val_accuracy"].iloc[-1]
