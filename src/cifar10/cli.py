@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
-from cifar10.config import InputError
+from cifar10.config import MENDABLE, InputError, one_line
 
 METRICS = Path("reports/eval/metrics.json")
 REPORT = Path("reports/report.html")
@@ -23,13 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))
-    except InputError as error:
-        parser.exit(1, f"error: {error}\n")
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        parser.exit(1, f"error: {where}{error.strerror or error}\n")
-    except KeyboardInterrupt:
-        parser.exit(1, "error: interrupted\n")
+    except MENDABLE as error:
+        parser.exit(1, f"{one_line(error)}\n")
 
 
 def results(options: argparse.Namespace) -> str:

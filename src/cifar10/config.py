@@ -37,6 +37,20 @@ class InputError(ValueError):
     """Something that a person got wrong and can mend; its text is one line that names the file, key or id."""
 
 
+# What ends a stage or a command with one line; any other exception is a mistake of ours and keeps its traceback.
+MENDABLE = (InputError, OSError, KeyboardInterrupt)
+
+
+def one_line(error: BaseException) -> str:
+    """What is told of one of MENDABLE."""
+    if isinstance(error, KeyboardInterrupt):
+        return "error: interrupted"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"error: {where}{error.strerror or error}"
+    return f"error: {error}"
+
+
 class Config(BaseModel):
     """Base of all config classes: immutable, no unknown keys, no silent conversions, no NaN, no hidden defaults."""
 
