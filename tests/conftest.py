@@ -47,28 +47,27 @@ def read_default_params() -> dict[str, Any]:
     return YAML(typ="safe").load(ROOT / "params.yaml")
 
 
-def write_params(path: Path, overrides: dict[str, Any]) -> None:
-    """params.yaml with dotted keys replaced."""
-    params = read_default_params()
+def override(params: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """`params`, changed in place at dotted keys."""
     for key, value in overrides.items():
         *sections, name = key.split(".")
         node = params
         for section in sections:
             node = node[section]
         node[name] = value
-    YAML().dump(params, path)
+    return params
+
+
+def write_params(path: Path, overrides: dict[str, Any]) -> None:
+    """params.yaml with dotted keys replaced."""
+    YAML().dump(override(read_default_params(), overrides), path)
 
 
 def train_config(**overrides: Any) -> TrainConfig:
     """The default recipe, made small, with dotted keys (`__` for the dot) replaced."""
-    params = {key: value for key, value in read_default_params().items() if key in TrainConfig.model_fields}
-    for key, value in {"batch_size": 12, "epochs": 1, **overrides}.items():
-        *sections, name = key.split("__")
-        node = params
-        for section in sections:
-            node = node[section]
-        node[name] = value
-    return TrainConfig.model_validate(params)
+    dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+    params = override(read_default_params(), {"batch_size": 12, "epochs": 1, **dotted})
+    return TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,12 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
     labels = _read_labels(raw / "trainLabels.csv")
     classes = sorted(set(labels.values()))
     solution = _read_solution(raw / "solution.csv", classes)
-    _check_every_image_has_a_label(raw / "train.7z", raw / "trainLabels.csv", labels)
+    train_ids, test_ids = read_ids(raw / "train.7z"), read_ids(raw / "test.7z")
+    for number in sorted(set(train_ids) - labels.keys())[:1]:
+        raise InputError(f"{raw / 'train.7z'}: image {number} has no label in {raw / 'trainLabels.csv'}")
     with atomic_folder(prepared) as folder:
-        labelled = _decode(raw / "train.7z", raw / "trainLabels.csv", labels, classes, folder / "labelled")
-        test = _decode(raw / "test.7z", raw / "solution.csv", solution, classes, folder / "test")
+        labelled = _decode(raw / "train.7z", train_ids, raw / "trainLabels.csv", labels, classes, folder / "labelled")
+        test = _decode(raw / "test.7z", test_ids, raw / "solution.csv", solution, classes, folder / "test")
 
         groups = duplicate_groups(labelled.images)
         train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
@@ -60,17 +62,15 @@ def _read_solution(path: Path, classes: list[str]) -> dict[int, str]:
     return dict(zip(table["id"].tolist(), table["label"].tolist(), strict=True))
 
 
-def _check_every_image_has_a_label(archive: Path, label_file: Path, labels: dict[int, str]) -> None:
-    for number in sorted(set(read_ids(archive)) - labels.keys())[:1]:
-        raise InputError(f"{archive}: image {number} has no label in {label_file}")
-
-
-def _decode(archive: Path, label_file: Path, labels: dict[int, str], classes: list[str], target: Path) -> ImageSet:
+def _decode(
+    archive: Path, found: list[int], label_file: Path, labels: dict[int, str], classes: list[str], target: Path
+) -> ImageSet:
     """Decode an archive into `<target>_images.npy`, `_labels.npy` and `_ids.npy`, rows sorted by id.
 
-    An image without an entry in `labels` is UNKNOWN; an entry without an image is an error.
+    `found` are the ids in the archive. An image without an entry in `labels` is UNKNOWN; an entry without an image is
+    an error.
     """
-    ids = np.sort(np.array(read_ids(archive), dtype=np.int64))
+    ids = np.sort(np.array(found, dtype=np.int64))
     row_of = {number: row for row, number in enumerate(ids.tolist())}
     for number in sorted(labels.keys() - row_of.keys())[:1]:
         raise InputError(f"{label_file}: id {number} has a label, but {archive} has no image {number}")
