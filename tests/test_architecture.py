@@ -26,7 +26,12 @@ ROOMS = {
     "sklearn": {"cifar10.split", "cifar10.metrics", "cifar10.competition.sample"},
     "matplotlib": {"cifar10.report"},
     "jinja2": {"cifar10.report"},
-    "torchvision": {"cifar10.competition.torchvision", "cifar10.models.resnet", "cifar10.models.pretrained"},
+    "torchvision": {
+        "cifar10.competition.torchvision",
+        "cifar10.models.resnet",
+        "cifar10.models.pretrained",
+        "cifar10.training.augment",
+    },
     "safetensors": {"cifar10.models.pretrained"},
 }
 BASE = {"cifar10.config", "cifar10.files"}
@@ -44,7 +49,9 @@ GROUND = {
     "cifar10.submission": BASE | {"cifar10.tables"},
     "cifar10.batches": BASE | {"cifar10.dataset"},
     "cifar10.runtime": BASE | {"cifar10.reproducibility"},
-    "cifar10.training.augment": BASE,
+    "cifar10.training.augment": BASE | {"cifar10.reproducibility", "cifar10.training", "cifar10.training.color"},
+    "cifar10.training.color": {"cifar10.training"},
+    "cifar10.experiments": BASE,
     "cifar10.training.optim": BASE,
     **{name: BASE | {m for m in MODULES if m.startswith("cifar10.models.")} for name in MODULES if "models" in name},
     "cifar10.inference": BASE | {"cifar10.batches", "cifar10.runtime"},

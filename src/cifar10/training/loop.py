@@ -18,7 +18,7 @@ from cifar10.inference import PredictConfig, predict_logits
 from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
-from cifar10.training.augment import AugmentConfig, augment
+from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
 
@@ -55,7 +55,7 @@ class EpochResult:
     epoch: int  # 1, 2, ...
     lr: float  # at the epoch's last step
     train_loss: float  # mean over the epoch, on augmented images, label smoothing included
-    train_accuracy: float  # 0..1, on augmented images, while the weights were changing
+    train_accuracy: float  # 0..1, on augmented images (each by its own label), while the weights were changing
     val_loss: float  # plain cross-entropy
     val_accuracy: float  # 0..1
     seconds: float  # training part of the epoch, augmentation included, validation not
@@ -135,9 +135,10 @@ def train_one_epoch(
             group["lr"] = learning_rate(config.lr, progress, config.schedule)
 
         images = normalize(augment(images, config.augment, draws), data.mean, data.std)
+        images, targets = mix(images, labels, config.augment, len(data.classes), draws)
         with runtime.autocast():
             logits = model(images.contiguous(memory_format=runtime.memory_format))
-            loss = F.cross_entropy(logits, labels, label_smoothing=config.loss.label_smoothing)
+            loss = F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
