@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
+from cifar10.commands import experiments
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
 
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands.add_parser("results", help="what the last run reached and where it lies").set_defaults(run=results)
     _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
+    experiments.add(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cifar10.batches import BatchLoader, normalize
@@ -134,11 +135,7 @@ def train_one_epoch(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config.lr, progress, config.schedule)
 
-        images = normalize(augment(images, config.augment, draws), data.mean, data.std)
-        images, targets = mix(images, labels, config.augment, len(data.classes), draws)
-        with runtime.autocast():
-            logits = model(images.contiguous(memory_format=runtime.memory_format))
-            loss = F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing)
+        loss, logits = forward(model, images, labels, data, config, runtime, draws)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -147,6 +144,23 @@ def train_one_epoch(
         correct += (logits.detach().argmax(1) == labels).sum()
         bar.update()
     return loss_sum.item() / loader.images_per_epoch, correct.item() / loader.images_per_epoch
+
+
+def forward(
+    model: nn.Module,
+    images: UInt8[Tensor, "batch 3 32 32"],
+    labels: Int64[Tensor, " batch"],
+    data: PreparedData,
+    config: TrainConfig,
+    runtime: Runtime,
+    draws: torch.Generator,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "batch classes"]]:
+    """Loss and logits of one batch, augmented by `draws`."""
+    pixels = normalize(augment(images, config.augment, draws), data.mean, data.std)
+    pixels, targets = mix(pixels, labels, config.augment, len(data.classes), draws)
+    with runtime.autocast():
+        logits = model(pixels.contiguous(memory_format=runtime.memory_format))
+        return F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing), logits
 
 
 def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runtime) -> tuple[float, float]:
