@@ -69,8 +69,13 @@ def range_test(
 
 
 def suggest_lr(curve: pd.DataFrame) -> float:
-    """A tenth of the rate at which the smoothed loss is lowest: well before it turns, and still steep."""
-    return float(curve["lr"].to_numpy()[curve["smoothed"].to_numpy().argmin()]) / 10
+    """The rate at which the smoothed loss falls fastest, by the logarithm of the rate, before its lowest point."""
+    lowest = int(curve["smoothed"].to_numpy().argmin())
+    if lowest < 2:
+        raise InputError("the loss only rose; start lower with --lowest")
+    falling = curve.iloc[: lowest + 1]
+    slopes = np.gradient(falling["smoothed"].to_numpy(), np.log(falling["lr"].to_numpy()))
+    return float(falling["lr"].to_numpy()[slopes.argmin()])
 
 
 def plot_curve(curve: pd.DataFrame, suggested: float) -> Figure:
