@@ -24,7 +24,7 @@ ROOMS = {
     "py7zr": {"cifar10.archives"},
     "PIL": {"cifar10.images"},
     "sklearn": {"cifar10.split", "cifar10.metrics", "cifar10.competition.sample"},
-    "matplotlib": {"cifar10.report"},
+    "matplotlib": {"cifar10.report", "cifar10.lr_finder"},
     "jinja2": {"cifar10.report"},
     "torchvision": {
         "cifar10.competition.torchvision",
@@ -48,7 +48,8 @@ GROUND = {
     "cifar10.archives": BASE | {"cifar10.images"},
     "cifar10.submission": BASE | {"cifar10.tables"},
     "cifar10.batches": BASE | {"cifar10.dataset"},
-    "cifar10.runtime": BASE | {"cifar10.reproducibility"},
+    "cifar10.processes": BASE,
+    "cifar10.runtime": BASE | {"cifar10.processes", "cifar10.reproducibility"},
     "cifar10.training.augment": BASE | {"cifar10.reproducibility", "cifar10.training", "cifar10.training.color"},
     "cifar10.training.color": {"cifar10.training"},
     "cifar10.experiments": BASE,

@@ -16,8 +16,9 @@ from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.metrics import score
+from cifar10.processes import in_processes
 from cifar10.report import write_report
-from cifar10.runtime import Runtime, RuntimeConfig
+from cifar10.runtime import Runtime, RuntimeConfig, num_processes
 from cifar10.tables import write_csv
 
 # What `dvc exp show` has room for; the rest is in the tables.
@@ -33,15 +34,20 @@ def main(prepared: Path, model_file: Path, history: Path, reports: Path, report:
     config = load_config(PredictConfig, section="predict")
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     data, trained = load_prepared(prepared), load_model(model_file)
-    model = runtime.place(trained.model)
+    model = runtime.compiled(runtime.place(trained.model))
     parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
+    logits = {
+        name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+        for name, part in parts.items()
+    }
+    if not runtime.world.is_first:
+        return
     scores: dict[str, dict[str, Any]] = {}
     predictions: dict[str, pd.DataFrame] = {}
     for name, part in parts.items():
-        logits = predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
-        predictions[name] = _predictions(part, logits, trained.classes)
+        predictions[name] = _predictions(part, logits[name], trained.classes)
         if len(part):
-            scores[name] = score(part.labels, logits.argmax(1).numpy(), trained.classes)
+            scores[name] = score(part.labels, logits[name].argmax(1).numpy(), trained.classes)
             print(f"evaluate: {name}: accuracy {scores[name]['accuracy']:.4f}, macro F1 {scores[name]['macro_f1']:.4f}")
         prefix = "" if name == "validation" else f"{name}_"
         write_csv(reports / f"{prefix}predictions.csv", predictions[name])
@@ -69,4 +75,4 @@ def _per_class(per_class: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    stages.run(in_processes(main, num_processes))
