@@ -14,9 +14,10 @@ from cifar10.dataset import load_prepared
 from cifar10.files import atomic_write
 from cifar10.models import count_parameters
 from cifar10.processes import current_world, in_processes
-from cifar10.runtime import num_processes
+from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
 from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+from cifar10.utilization import describe_utilization
 
 # Wall-clock figures differ from run to run. In a DVC out they would make every rerun look like a change, so they go
 # to a log beside it.
@@ -38,6 +39,8 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
     seconds = math.fsum(result.seconds for result in history)
     print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
+    rates = [result.images_per_second for result in history]
+    print(f"train: {describe_utilization(model, rates, Runtime(config.runtime))}")
 
 
 def _table(history: list[EpochResult]) -> pd.DataFrame:
