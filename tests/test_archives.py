@@ -1,4 +1,5 @@
 import threading
+import zlib
 from pathlib import Path
 
 import py7zr
@@ -6,7 +7,7 @@ import pytest
 from conftest import tiny_members
 
 from cifar10 import archives
-from cifar10.archives import image_id, open_images, write_7z
+from cifar10.archives import ImageArchive, image_id, open_images, write_7z
 from cifar10.config import InputError
 from cifar10.images import MAX_ENCODED_BYTES
 
@@ -52,7 +53,8 @@ METHODS = {
 def test_archives_of_every_method_and_of_many_blocks_are_read(tmp_path: Path, monkeypatch, method, blocks):
     """7-Zip splits large archives into blocks; appending to a file makes some here."""
     monkeypatch.setattr(archives, "PIECE_BYTES", 1000)  # shorter than a member
-    options = {py7zr.FILTER_PPMD: {"order": 6, "mem": 24}}
+    quick = {"preset": 1}
+    options = {py7zr.FILTER_LZMA: quick, py7zr.FILTER_LZMA2: quick, py7zr.FILTER_PPMD: {"order": 6, "mem": 24}}
     filters = [{"id": number, **options.get(number, {})} for number in METHODS[method]]
     path = tmp_path / "train.7z"
     for part in range(blocks):
@@ -105,8 +107,9 @@ def test_members_outside_the_allow_list_are_refused_before_they_are_read(tmp_pat
     assert str(error.value).startswith(f"{path}: {expected}")
 
 
-def test_an_encrypted_archive_is_refused(tmp_path: Path):
-    path = write_plain(tmp_path / "train.7z", dict(MEMBERS), password="secret")
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_encrypted_archive_is_refused(tmp_path: Path, whole):
+    path = write_plain(tmp_path / "train.7z", dict(MEMBERS), password="secret", header_encryption=whole)
     with pytest.raises(InputError, match="encrypted"):
         open_images(path)
 
@@ -159,6 +162,28 @@ def test_sizes_that_contradict_each_other_are_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr(archives, "_list_blocks", lambda archive: [])
     with pytest.raises(InputError, match=r"not a whole 7z archive \(sizes contradict each other\)"):
         open_images(tmp_path / "train.7z")
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_block_has_a_checksum_of_its_own(tmp_path: Path, block):
+    """7-Zip may leave out the members' checksums; such an archive stands here for one."""
+    path = tmp_path / "train.7z"
+    for mode, part in (("w", MEMBERS[:5]), ("a", MEMBERS[5:])):
+        with py7zr.SevenZipFile(path, mode) as archive:
+            for name, data in part:
+                archive.writestr(data, name)
+    opened = open_images(path)
+    members = [member._replace(crc32=None) for member in opened.members]
+    parts = (CONTENTS[i] for i in range(1, 6)), (CONTENTS[i] for i in range(6, 13))
+    blocks = [b._replace(crc32=zlib.crc32(b"".join(part))) for b, part in zip(opened.blocks, parts, strict=True)]
+    with ImageArchive(path, members, blocks).read() as whole:
+        assert len(list(whole)) == 12
+    blocks[block] = blocks[block]._replace(crc32=1)
+    with (
+        pytest.raises(InputError, match=r"not a whole 7z archive \(wrong checksum\)"),
+        ImageArchive(path, members, blocks).read() as damaged,
+    ):
+        list(damaged)
 
 
 def test_a_missing_archive_is_named(tmp_path: Path):

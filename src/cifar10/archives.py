@@ -98,6 +98,8 @@ class ImageArchive:
             if member.crc32 not in (None, zlib.crc32(data)):
                 raise InputError(_damaged(self.path, f"wrong checksum of {member.name}"))
             yield member, data
+        left = list(pieces)  # raises where the last block's own checksum, known after its last piece, is wrong
+        assert not left
 
 
 def _decompress_block(block: _Block, file: BinaryIO) -> Iterator[bytes]:
@@ -128,10 +130,9 @@ def open_images(path: Path) -> ImageArchive:
 
 
 def _read_header(path: Path) -> ImageArchive:
-    # The file is opened here because py7zr, given a path that is missing, says so in several ways.
     with _one_line(path), path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
         if archive.needs_password():
-            raise InputError(f"{path}: the archive is encrypted; the competition's files are not")
+            raise py7zr.PasswordRequired([], "the data are encrypted")
         members, blocks = _check_members(path, archive.files), _list_blocks(archive)
         if sum(member.num_bytes for member in members) != sum(block.num_bytes for block in blocks):
             raise py7zr.Bad7zFile("sizes contradict each other")
@@ -209,6 +210,8 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
+    except py7zr.PasswordRequired:
+        raise InputError(f"{path}: the archive is encrypted; the competition's files are not") from None
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # py7zr raises its own, lzma's, struct's, and on damage KeyError, TypeError and others
