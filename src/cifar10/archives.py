@@ -34,7 +34,7 @@ MAX_MEMBERS = 1_000_000
 
 # Decompression runs ahead by this much at most: what the test images gain while the labelled ones are dealt with.
 PIECE_BYTES = 1 << 20
-MAX_PIECES_AHEAD = 128
+MAX_PIECES_AHEAD = 192
 
 
 def image_id(name: str) -> int | None:
