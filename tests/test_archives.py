@@ -1,3 +1,4 @@
+import shutil
 import threading
 import zlib
 from pathlib import Path
@@ -13,6 +14,15 @@ from cifar10.images import MAX_ENCODED_BYTES
 
 MEMBERS = tiny_members("train", 12)
 CONTENTS = {number: data for number, (_, data) in enumerate(MEMBERS, 1)}
+
+
+@pytest.fixture(params=["py7zr", "7zz"], autouse=True)
+def decompressor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with either of the two."""
+    if request.param == "py7zr":
+        monkeypatch.setattr(shutil, "which", lambda program: None)
+    elif shutil.which("7zz") is None:
+        pytest.skip("7-Zip is not installed (Debian: 7zip)")
 
 
 def contents(path: Path) -> dict[int, bytes]:

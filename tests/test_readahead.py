@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -9,7 +9,7 @@ from cifar10.readahead import read_ahead
 def test_items_come_in_order_and_are_made_elsewhere():
     makers: set[int] = set()
 
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         for number in range(100):
             makers.add(threading.get_ident())
             yield number
@@ -23,7 +23,7 @@ def test_items_come_in_order_and_are_made_elsewhere():
 def test_work_begins_at_once_and_stops_at_the_limit():
     reached, made = threading.Event(), 0
 
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         nonlocal made
         while True:
             made += 1
@@ -39,7 +39,7 @@ def test_work_begins_at_once_and_stops_at_the_limit():
 
 
 def test_an_error_comes_in_its_place():
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         yield 1
         yield 2
         raise ValueError("three")

@@ -1,9 +1,9 @@
 """An iterator that is worked off ahead of its reader, in a thread."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 @contextmanager
-def read_ahead(items: Iterator[T], limit: int) -> Iterator[Iterator[T]]:
+def read_ahead(items: Generator[T, None, None], limit: int) -> Iterator[Iterator[T]]:
     """Yield the same items in the same order, made in a background thread that starts at once.
 
     At most `limit` items wait to be taken. What making an item raises is raised when its turn comes. On leaving the
-    block the thread ends with the item that it is making.
+    block the thread ends with the item that it is making, and `items` is closed.
     """
-    with ThreadPoolExecutor(1) as thread:
+    with closing(items), ThreadPoolExecutor(1) as thread:
 
         def make() -> list[T]:
             return list(islice(items, 1))
