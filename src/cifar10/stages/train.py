@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10 import stages
+from cifar10 import lineage, stages
 from cifar10.checkpoint import TrainedModel, save_model
 from cifar10.config import load_config
 from cifar10.dataset import load_prepared
 from cifar10.files import atomic_write
 from cifar10.models import count_parameters
+from cifar10.runtime import Runtime
 from cifar10.tables import write_csv
 from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+from cifar10.trainlog import write_log
 
-# Wall-clock figures differ from run to run. In a DVC out they would make every rerun look like a change, so they go
-# to a log beside it.
+# Wall-clock figures are no part of an out: they go to logs (see `trainlog`).
 CLOCK = ("seconds", "images_per_second")
 TIMING_LOG = Path("logs/train_timing.csv")
 
@@ -33,6 +34,8 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
     seconds = math.fsum(result.seconds for result in history)
+    log = {"seconds": round(seconds, 1), "runtime": str(Runtime(config.runtime)), **lineage.machine()}
+    write_log(model_file, log)
     print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
 
 
