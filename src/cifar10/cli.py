@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from cifar10 import leaderboard
+from cifar10 import cli_look, leaderboard
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
 
@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands.add_parser("results", help="what the last run reached and where it lies").set_defaults(run=results)
     _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
+    cli_look.add_commands(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))
