@@ -123,6 +123,24 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
     assert len(table.splitlines()) >= 4  # header, workspace, main, two experiments
 
 
+def test_experiments_are_compared(project: Project):
+    """After the test before: the commit with lr 0.02, an experiment with 0.1, and this machine's log of both."""
+    names = re.findall(r"\w+-\w+", project.dvc("exp", "list", "--name-only"))
+    done = project.run("cifar10", "compare", "HEAD", *names, "--plot", "curves.svg")
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.splitlines()
+    assert [line.split()[0] for line in table[: 2 + len(names)]] == ["run", "HEAD", *names]
+    assert any(line.endswith("lr=0.1") for line in table)
+    assert all(re.search(r" \d+ *(lr=0.1)?$", line) for line in table[1 : 2 + len(names)])
+    assert (project.root / "curves.svg").is_file()
+    (project.root / "curves.svg").unlink()
+    (project.root / ".dvc/cache").rename(project.root / ".dvc/lost")
+    lost = project.run("cifar10", "compare", "HEAD")
+    (project.root / ".dvc/lost").rename(project.root / ".dvc/cache")
+    assert lost.returncode == 1
+    assert lost.stderr == "error: HEAD: has no reports/eval/metrics.json, or DVC's cache lost it\n"
+
+
 def test_plots_are_drawn_from_the_run(project: Project):
     project.dvc("plots", "show", "--out", "plots")
     page = (project.root / "plots/index.html").read_text()

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from cifar10 import cli_look, leaderboard
+from cifar10.cli_look import REPORT
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
 
-REPORT = Path("reports/report.html")
 SUBMISSION = Path("submissions/submission.csv")
 
 

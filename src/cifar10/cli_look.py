@@ -3,15 +3,21 @@
 import argparse
 import json
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Any
 
+from cifar10.config import InputError
+
+REPORT = Path("reports/report.html")
 MODEL = Path("models/model.pt")
 
 
 def add_commands(commands: Any) -> None:
     """Add them to the parser's commands."""
     _add_classify(commands.add_parser("classify", help="what the model sees in a picture, by file, folder or URL"))
+    _add_show(commands.add_parser("show", help="where the last run's report is, or the report itself"))
+    _add_compare(commands.add_parser("compare", help="runs side by side, as a table and as curves"))
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +55,39 @@ def classify(options: argparse.Namespace) -> str:
         return text
     print(text, end="\n" if text else "")
     raise SystemExit(1)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.set_defaults(run=show)
+
+
+def show(options: argparse.Namespace) -> str:
+    """The full path of the report, which is opened if that was asked for."""
+    if not REPORT.is_file():
+        raise InputError(f"{REPORT}: not found; `dvc repro` makes it")
+    path = REPORT.resolve()
+    if options.open and not webbrowser.open(path.as_uri()):
+        raise InputError(f"{path}: no browser could be started here; open the file by hand")
+    return str(path)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="EXP", help="an experiment, branch, tag or commit, or `workspace`")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw their curves into a png, svg or pdf file")
+    parser.set_defaults(run=compare)
+
+
+def compare(options: argparse.Namespace) -> str:
+    """The table of runs, and the picture of their curves if one was asked for."""
+    from cifar10.compare import format_runs, read_run, write_plot  # here: pandas and matplotlib take a second
+
+    runs = [read_run(name) for name in options.runs]
+    table = format_runs(runs)
+    if options.plot is None:
+        return table
+    write_plot(options.plot, runs)
+    return f"{table}\n\ncurves: {options.plot}"
 
 
 def _positive(text: str) -> int:

@@ -36,13 +36,16 @@ def experiment() -> str:
     return "workspace"
 
 
-def changed_params() -> dict[str, Any]:
+def changed_params(current: dict[str, Any] | None = None) -> dict[str, Any]:
     """The parameters that differ from the commit's, by dotted key: `{"optimizer.momentum": 0.8}`.
 
+    `current` is all of params.yaml; without it, the one in the current folder.
     `data.path` is left out: where the images lie on one machine tells nobody else anything.
     """
     committed = _git("show", f"HEAD:./{PARAMS}")
-    changed = changed_keys(parse_yaml(committed, PARAMS), read_params(PARAMS)) if committed else {}
+    if not committed:
+        return {}
+    changed = changed_keys(parse_yaml(committed, PARAMS), current or read_params(PARAMS))
     return {key: value for key, value in changed.items() if key != "data.path"}
 
 
