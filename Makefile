@@ -1,12 +1,13 @@
 # make            environment, then every stage on the embedded sample
 # make test       everything that CI checks
+# make table      the README's table of experiments, from the committed records
 # make lock       requirements.lock anew from pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
 RUN := . $(VENV)/bin/activate &&
 
-.PHONY: all environment test lock clean
+.PHONY: all environment test table lock clean
 
 all: environment
 	@$(RUN) dvc repro && echo && cifar10 results
@@ -23,6 +24,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 test: environment
 	$(RUN) ruff check && ruff format --check && pyright && pytest
+
+table: environment
+	$(RUN) python benchmarks/table.py
 
 # One file for every platform and Python: environment markers say where a line applies. Pins that still fit are kept;
 # `make lock LOCK=--upgrade` takes the newest.

@@ -1,12 +1,22 @@
 import pytest
 import torch
+from conftest import train_config
 from torchvision.transforms.v2 import functional as TF
 
-from cifar10.training.augment import AUGMENTATIONS, AugmentConfig, augment, crop, cutout, flip
+from cifar10.training.augment import AUGMENTATIONS, augment, crop, cutout, erase, flip, mix, rotate
 
 IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-VALUES = {"crop_padding_pixels": 4, "horizontal_flip": True, "cutout_size_pixels": 8}
-OFF = AugmentConfig(crop_padding_pixels=0, horizontal_flip=False, cutout_size_pixels=0)
+VALUES = {
+    "crop_padding_pixels": 4,
+    "horizontal_flip": True,
+    "affine_degrees": 30.0,
+    "color_jitter": [0.3, 0.3, 0.4, 0.4],
+    "grayscale_probability": 0.5,
+    "trivial_augment": True,
+    "cutout_size_pixels": 8,
+    "erasing_probability": 0.5,
+}
+OFF = train_config(augment__crop_padding_pixels=0).augment
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -14,7 +24,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_every_key_has_its_augmentation():
-    assert list(AUGMENTATIONS) == list(AugmentConfig.model_fields) == list(VALUES)
+    mixing = {"mixup_alpha", "cutmix_alpha"}
+    assert list(AUGMENTATIONS) == [key for key in type(OFF).model_fields if key not in mixing] == list(VALUES)
 
 
 @pytest.mark.parametrize("key", AUGMENTATIONS)
@@ -43,7 +54,7 @@ def test_augment_applies_its_dict_in_order():
     expected = IMAGES
     for key, apply in AUGMENTATIONS.items():
         expected = apply(expected, VALUES[key], generator)
-    assert (augment(IMAGES, AugmentConfig(**VALUES), seeded(3)) == expected).all()
+    assert (augment(IMAGES, OFF.model_copy(update=VALUES), seeded(3)) == expected).all()
 
 
 def test_crop_equals_torchvisions():
@@ -87,3 +98,71 @@ def test_cutout_blanks_exactly_its_square():
     expected[1, 0, :1, :1] = 0  # cut off at the border
     expected[2, 0, 4:6, 1:3] = 0
     assert (out == expected).all()
+
+
+def test_erase_blanks_exactly_its_rectangle():
+    images = torch.full((2, 1, 6, 6), 9, dtype=torch.uint8)
+    out = erase(images, torch.tensor([[1, 2], [5, -1]]), torch.tensor([[2, 3], [9, 2]]))
+    expected = images.clone()
+    expected[0, 0, 1:3, 2:5] = 0
+    expected[1, 0, 5:, :1] = 0  # cut off at the border
+    assert (out == expected).all()
+
+
+def test_random_erasing_takes_its_share_of_images_and_of_area():
+    images = torch.ones((4000, 1, 32, 32), dtype=torch.uint8)
+    erased = 1 - AUGMENTATIONS["erasing_probability"](images, 0.25, seeded()).float().mean((1, 2, 3))
+    touched = erased > 0
+    assert 900 < touched.sum() < 1100  # 1000 expected, standard deviation 27
+    assert erased[touched].min() > 0.01
+    assert erased.max() < 0.36
+    assert 0.15 < erased[touched].mean() < 0.2  # 0.175 on average
+
+
+def test_rotate_equals_torchvisions():
+    degrees = [0.0, 90.0, -30.0, 12.5, 180.0, 5.0]
+    expected = [
+        TF.rotate(image, angle, interpolation=TF.InterpolationMode.BILINEAR)
+        for image, angle in zip(IMAGES, degrees, strict=True)
+    ]
+    out = rotate(IMAGES, torch.tensor(degrees))
+    assert (out.int() - torch.stack(expected).int()).abs().max() <= 1
+
+
+PIXELS, LABELS = IMAGES.float(), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def test_mix_does_nothing_where_it_is_off():
+    images, labels = mix(PIXELS, LABELS, OFF, 3, seeded())
+    assert images is PIXELS
+    assert labels is LABELS
+
+
+def test_mixup_blends_images_and_labels_by_the_same_share():
+    images, targets = mix(PIXELS, LABELS, OFF.model_copy(update={"mixup_alpha": 1.0}), 3, seeded())
+    partner = LABELS.roll(1)
+    share = targets[0, LABELS[0]]
+    assert 0 < share < 1
+    torch.testing.assert_close(images, share * PIXELS + (1 - share) * PIXELS.roll(1, 0))
+    one_hot = torch.nn.functional.one_hot
+    torch.testing.assert_close(targets, share * one_hot(LABELS, 3) + (1 - share) * one_hot(partner, 3))
+
+
+def test_cutmix_shares_the_label_by_the_area_that_stays():
+    images, targets = mix(PIXELS, LABELS, OFF.model_copy(update={"cutmix_alpha": 1.0}), 3, seeded(2))
+    kept = (images == PIXELS).all(1)
+    pasted = (images == PIXELS.roll(1, 0)).all(1)
+    assert (kept | pasted).all()
+    assert 0 < pasted.float().mean() < 1
+    torch.testing.assert_close(targets[0, LABELS[0]], kept[0].float().mean(), atol=1e-3, rtol=0)
+
+
+def test_mixing_follows_its_generator_and_leaves_the_global_one_alone():
+    config = OFF.model_copy(update={"mixup_alpha": 1.0, "cutmix_alpha": 1.0})
+    before = torch.get_rng_state()
+    first, again, other = (mix(PIXELS, LABELS, config, 3, seeded(seed))[0] for seed in (0, 0, 1))
+    assert (torch.get_rng_state() == before).all()
+    assert (first == again).all()
+    assert (first != other).any()
+    kinds = {bool((mix(PIXELS, LABELS, config, 3, seeded(seed))[0] % 1 == 0).all()) for seed in range(20)}
+    assert kinds == {True, False}  # pasted pixels stay whole numbers, blended ones do not

@@ -3,7 +3,7 @@ import sys
 
 import torch
 
-from cifar10.reproducibility import derive_seed, seed_globals
+from cifar10.reproducibility import derive_seed, seed_globals, seeded_globals
 
 
 def test_seeds_of_all_positions_differ_and_are_pinned():
@@ -33,3 +33,15 @@ def test_deterministic_kernels_are_for_the_whole_process():
         "import os; assert os.environ['CUBLAS_WORKSPACE_CONFIG']"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_library_can_draw_from_a_seed_without_leaving_a_trace():
+    seed_globals(5)
+    undisturbed = torch.rand(3)
+    seed_globals(5)
+    draws = []
+    for _ in range(2):
+        with seeded_globals(11):
+            draws.append(torch.rand(3))
+    assert (draws[0] == draws[1]).all()
+    assert (torch.rand(3) == undisturbed).all()

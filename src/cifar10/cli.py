@@ -5,8 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from cifar10 import cli_look, leaderboard
-from cifar10.cli_look import REPORT
+from cifar10 import leaderboard
+from cifar10.commands import experiments, look
+from cifar10.commands.look import REPORT
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
 
@@ -20,7 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
     commands.add_parser("results", help="what the last run reached and where it lies").set_defaults(run=results)
     _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
-    cli_look.add_commands(commands)
+    experiments.add(commands)
+    look.add(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))

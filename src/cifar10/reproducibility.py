@@ -1,6 +1,8 @@
 """Seeds and determinism. The only module that touches global random state."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,6 +11,17 @@ import torch
 def seed_globals(seed: int) -> None:
     """Seed torch's global generators, from which layers draw their initial weights."""
     torch.manual_seed(seed)
+
+
+@contextmanager
+def seeded_globals(seed: int) -> Iterator[None]:
+    """Within it, torch's CPU generator is seeded, for libraries that take no generator; afterwards it is as before."""
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def derive_seed(seed: int, *position: int) -> int:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cifar10.batches import BatchLoader, normalize
@@ -18,7 +19,7 @@ from cifar10.inference import PredictConfig, predict_logits
 from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
-from cifar10.training.augment import AugmentConfig, augment
+from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
 
@@ -55,7 +56,7 @@ class EpochResult:
     epoch: int  # 1, 2, ...
     lr: float  # at the epoch's last step
     train_loss: float  # mean over the epoch, on augmented images, label smoothing included
-    train_accuracy: float  # 0..1, on augmented images, while the weights were changing
+    train_accuracy: float  # 0..1, on augmented images (each by its own label), while the weights were changing
     val_loss: float  # plain cross-entropy
     val_accuracy: float  # 0..1
     seconds: float  # training part of the epoch, augmentation included, validation not
@@ -134,10 +135,7 @@ def train_one_epoch(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config.lr, progress, config.schedule)
 
-        images = normalize(augment(images, config.augment, draws), data.mean, data.std)
-        with runtime.autocast():
-            logits = model(images.contiguous(memory_format=runtime.memory_format))
-            loss = F.cross_entropy(logits, labels, label_smoothing=config.loss.label_smoothing)
+        loss, logits = forward(model, images, labels, data, config, runtime, draws)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -146,6 +144,23 @@ def train_one_epoch(
         correct += (logits.detach().argmax(1) == labels).sum()
         bar.update()
     return loss_sum.item() / loader.images_per_epoch, correct.item() / loader.images_per_epoch
+
+
+def forward(
+    model: nn.Module,
+    images: UInt8[Tensor, "batch 3 32 32"],
+    labels: Int64[Tensor, " batch"],
+    data: PreparedData,
+    config: TrainConfig,
+    runtime: Runtime,
+    draws: torch.Generator,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "batch classes"]]:
+    """Loss and logits of one batch, augmented by `draws`."""
+    pixels = normalize(augment(images, config.augment, draws), data.mean, data.std)
+    pixels, targets = mix(pixels, labels, config.augment, len(data.classes), draws)
+    with runtime.autocast():
+        logits = model(pixels.contiguous(memory_format=runtime.memory_format))
+        return F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing), logits
 
 
 def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runtime) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Commands for people who would rather look than read: classify, show, compare."""
+"""`cifar10 classify`, `show` and `compare`, for people who would rather look than read."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ REPORT = Path("reports/report.html")
 MODEL = Path("models/model.pt")
 
 
-def add_commands(commands: Any) -> None:
-    """Add them to the parser's commands."""
+def add(commands: Any) -> None:
+    """Add the commands to the parser's list."""
     _add_classify(commands.add_parser("classify", help="what the model sees in a picture, by file, folder or URL"))
     _add_show(commands.add_parser("show", help="where the last run's report is, or the report itself"))
     _add_compare(commands.add_parser("compare", help="runs side by side, as a table and as curves"))

@@ -1,0 +1,71 @@
+"""Records of replicated experiments: one folder each with `result.json` and `submission.csv.gz`, and their table."""
+
+import gzip
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from cifar10.experiments import Experiment
+from cifar10.files import atomic_write
+
+RESULTS = Path(__file__).parent / "results"
+
+# A record is plain JSON:
+#   experiment, overrides   what was run: the entry of experiments.yaml as it was then
+#   changed                 keys that were set otherwise for this run; such a record is not the experiment's result
+#   images                  part -> number of images
+#   runs                    for each seed: seed, accuracy and macro F1 by part, best epoch, seconds, images per second
+#   note                    what a reader must know to judge the figures
+#   commit, device, ...     as `lineage.machine` tells them
+Record = dict[str, Any]
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """All records below `folder` by name of their experiment, sorted."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+    return {record["experiment"]: record for record in records}
+
+
+def write_record(folder: Path, record: Record, submission: bytes | None) -> None:
+    """Write a record into its folder below `folder`; `submission` is the first seed's file."""
+    target = folder / record["experiment"]
+    atomic_write(target / "result.json", json.dumps(record, indent=2) + "\n")
+    if submission is not None:
+        atomic_write(target / "submission.csv.gz", gzip.compress(submission, mtime=0))  # no clock in the file
+
+
+def accuracies(record: Record, part: str) -> list[float]:
+    """Accuracy of each run on a part (`validation`, `test`), for the runs that have one."""
+    return [run[part]["accuracy"] for run in record["runs"] if part in run]
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """`0.5312` or, from two values on, `0.5312 ± 0.0021` (sample standard deviation)."""
+    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{mean(values):.4f}{spread}"
+
+
+def table(experiments: dict[str, Experiment], records: dict[str, Record]) -> str:
+    """Markdown: every experiment in order, published accuracy beside the one measured here, or `not run`."""
+    lines = [
+        "| experiment | published | on | here, validation | here, test | n | points | seconds | device |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, experiment in experiments.items():
+        published = f"{experiment.published:.4g}" if experiment.published else "none"
+        on = experiment.measured_on if experiment.published else ""
+        record = records.get(name)
+        measured = _measured(experiment, record) if record and not record["changed"] else ["not run"] + [""] * 5
+        lines.append(f"| {' | '.join([f'`{name}`', published, on, *measured])} |".replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"
+
+
+def _measured(experiment: Experiment, record: Record) -> list[str]:
+    """The measured cells; points are ours minus the published figure, on test where both are of test images."""
+    validation, test = accuracies(record, "validation"), accuracies(record, "test")
+    ours = test if test and experiment.measured_on == "test" else validation or test
+    points = f"{100 * (mean(ours) - experiment.published):+.1f}" if experiment.published else ""
+    seconds = mean(run["train_seconds"] for run in record["runs"])
+    cells = [mean_and_deviation(values) if values else "" for values in (validation, test)]
+    return [*cells, str(len(record["runs"])), points, f"{seconds:,.0f}", record["device"]]

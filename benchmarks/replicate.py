@@ -1,0 +1,126 @@
+"""Run experiments of experiments.yaml without DVC: `python benchmarks/replicate.py NAME... --data DIR --out DIR`.
+
+Calls the stages' own functions, in a folder of its own for each run, so it gives what `dvc repro` gives with the same
+parameters. Writes `result.json` and `submission.csv.gz` for each experiment, and `table.md`. A run that an earlier call
+finished (same recipe, seed and code) is not repeated.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from records import Record, read_records, table, write_record
+from ruamel.yaml import YAML
+
+from cifar10 import lineage
+from cifar10.config import MENDABLE, PARAMS, one_line, parse_yaml, read_params
+from cifar10.dataset import load_prepared
+from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, with_overrides
+from cifar10.files import atomic_write
+from cifar10.stages import download, evaluate, predict, prepare, train
+
+PARTS = ("validation", "test")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, run, and end with one line and exit code 1 where something cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"an entry of {EXPERIMENTS}")
+    parser.add_argument("--data", type=Path, required=True, help="the images: what `data.source: local` takes")
+    parser.add_argument("--out", type=Path, required=True, help="where the runs and their records go")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run with seed 0 to N - 1 (default 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    parser.add_argument("--note", default="", help="what a reader must know to judge the figures")
+    parser.add_argument("--commit", default=lineage.commit(), help="for a copy of the code without git")
+    options = parser.parse_args(arguments)
+    try:
+        replicate(options)
+    except MENDABLE as error:
+        sys.exit(one_line(error))
+
+
+def replicate(options: argparse.Namespace) -> None:
+    """Run every experiment with every seed, writing each record as soon as a run ends."""
+    experiments = load_experiments()
+    changed = {key: parse_yaml(f"v: {value}", PARAMS)["v"] for key, _, value in (c.partition("=") for c in options.set)}
+    recipes = {name: find_experiment(name, experiments).overrides for name in options.names}
+    defaults = read_params(PARAMS)
+    local = {"data.source": "local", "data.path": str(options.data.resolve())}
+    every = {name: with_overrides(defaults, {**overrides, **changed, **local}) for name, overrides in recipes.items()}
+
+    out = options.out.resolve()
+    prepared, sample = _prepare(out, next(iter(every.values())))
+    for name, params in every.items():
+        head = {"experiment": name, "overrides": recipes[name], "changed": changed}
+        for seed in range(options.seeds):
+            record = read_records(out).get(name, {})
+            same = record.get("commit") == options.commit and all(record.get(key) == head[key] for key in head)
+            runs = record["runs"] if same else []
+            if seed in [run["seed"] for run in runs]:
+                print(f"{name}: seed {seed} is there already", flush=True)
+                continue
+            print(f"{name}: seed {seed}", flush=True)
+            folder = out / "runs" / name / str(seed)
+            run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
+            submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
+            tail = {"note": options.note, "commit": options.commit, **lineage.machine()}
+            write_record(out, {**head, "images": images, "runs": [*runs, run], **tail}, submission)
+            atomic_write(out / "table.md", table(experiments, read_records(out)))
+    print(f"{out / 'table.md'}")
+
+
+def _prepare(out: Path, params: dict[str, Any]) -> tuple[Path, Path]:
+    """The prepared arrays and the sample submission below `out`, made by the first call."""
+    raw, prepared = out / "data/raw", out / "data/prepared"
+    if not prepared.exists():
+        with _inside(out, params):
+            raw.mkdir(parents=True, exist_ok=True)
+            download.main(raw)
+            prepare.main(raw, prepared, out / "data/data.json")
+    return prepared, raw / "sampleSubmission.csv"
+
+
+def _run(folder: Path, params: dict[str, Any], prepared: Path, sample: Path) -> tuple[Record, dict[str, int]]:
+    """Train, evaluate and predict in `folder`; the run's figures, and the number of images of each part."""
+    model, reports, card = folder / "model.pt", folder / "reports", prepared.with_name("data.json")
+    with _inside(folder, params):
+        train.main(prepared, model, reports / "train")
+        evaluate.main(prepared, model, reports / "train/history.csv", card, reports / "eval", reports / "report.html")
+        predict.main(prepared, sample, model, folder / "submission.csv")
+    metrics = json.loads((reports / "eval/metrics.json").read_text())
+    training = json.loads((reports / "train/metrics.json").read_text())
+    timing = pd.read_csv(folder / "logs/train_timing.csv")
+    figures = {part: {key: metrics[part][key] for key in ("accuracy", "macro_f1")} for part in PARTS if part in metrics}
+    run = {
+        "seed": params["seed"],
+        **figures,
+        **{key: training[key] for key in ("best",) if key in training},
+        "epochs": len(timing),
+        "train_seconds": round(timing["seconds"].sum(), 1),
+        "images_per_second": round(timing["images_per_second"].median(), 1),
+    }
+    measured = {part: metrics[part]["images"] for part in PARTS if part in metrics}
+    return run, {"train": len(load_prepared(prepared).train_rows), **measured}
+
+
+@contextlib.contextmanager
+def _inside(folder: Path, params: dict[str, Any]) -> Iterator[None]:
+    """Within it, `folder` is the current one and holds these parameters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    YAML().dump(params, folder / PARAMS)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+if __name__ == "__main__":
+    main()

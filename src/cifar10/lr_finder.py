@@ -1,0 +1,92 @@
+"""Learning-rate range test: raise the rate step by step until the loss blows up, and see where it fell fastest.
+
+Smith 2017, https://arxiv.org/abs/1506.01186, with the exponential ramp and the smoothed loss of fastai's finder.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from cifar10.batches import BatchLoader
+from cifar10.config import InputError
+from cifar10.dataset import PreparedData
+from cifar10.models import build_model
+from cifar10.reproducibility import derive_seed, seed_globals
+from cifar10.runtime import Runtime
+from cifar10.training.loop import TrainConfig, forward
+from cifar10.training.optim import build_optimizer
+
+SMOOTHING = 0.9  # share of the running mean that stays at each step
+BLOWN_UP = 4.0  # the test ends where the smoothed loss is this many times its lowest value
+
+
+def range_test(
+    data: PreparedData, config: TrainConfig, steps: int = 100, lowest: float = 1e-5, highest: float = 10.0
+) -> pd.DataFrame:
+    """Train a fresh network of `config` for up to `steps` batches, the rate rising from `lowest` to `highest`.
+
+    The ramp replaces the recipe's schedule; augmentation, loss, optimizer and precision are as in training.
+
+    Returns:
+        One row for each step: `lr`, `loss` of the batch, and `smoothed`, its running mean without start-up bias.
+
+    Raises:
+        InputError: too few steps were finite to see anything.
+    """
+    runtime = Runtime(config.runtime)
+    seed_globals(config.seed)
+    model = runtime.place(build_model(config.model, len(data.classes))).train()
+    optimizer = build_optimizer(model, lowest, config.optimizer)
+    batches = _batches(BatchLoader(data.train, config.batch_size, runtime.device), config.seed)
+    draws = torch.Generator(runtime.device)
+    rows: list[tuple[float, float, float]] = []
+    running = 0.0
+    rates = np.geomspace(lowest, highest, steps).tolist()
+    for step, lr in enumerate(tqdm(rates, desc="find-lr", unit="step", disable=None)):
+        draws.manual_seed(derive_seed(config.seed, 0, step))
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        loss, _ = forward(model, *next(batches), data, config, runtime, draws)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+        value = loss.item()
+        running = SMOOTHING * running + (1 - SMOOTHING) * value
+        smoothed = running / (1 - SMOOTHING ** (step + 1))
+        if not math.isfinite(value) or (rows and smoothed > BLOWN_UP * min(row[2] for row in rows)):
+            break
+        rows.append((lr, value, smoothed))
+    if len(rows) < steps // 4:
+        raise InputError(f"the loss blew up after {len(rows)} steps, at a rate of {rates[len(rows)]:.1e}; start lower")
+    return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
+
+
+def suggest_lr(curve: pd.DataFrame) -> float:
+    """A tenth of the rate at which the smoothed loss is lowest: well before it turns, and still steep."""
+    return float(curve["lr"].to_numpy()[curve["smoothed"].to_numpy().argmin()]) / 10
+
+
+def plot_curve(curve: pd.DataFrame, suggested: float) -> Figure:
+    """Loss over the rate, on a logarithmic axis, with the suggestion marked."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    panel = figure.subplots()
+    panel.semilogx(curve["lr"], curve["loss"], color="#bbbbbb", linewidth=0.8, label="of each batch")
+    panel.semilogx(curve["lr"], curve["smoothed"], color="#1f77b4", label="running mean")
+    panel.axvline(suggested, color="#d62728", linestyle="--", label=f"suggested: {suggested:.2g}")
+    panel.set(xlabel="learning rate", ylabel="training loss", ylim=(0, 1.5 * curve["smoothed"].iloc[0]))
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False)
+    return figure
+
+
+def _batches(loader: BatchLoader, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches without end, every epoch in an order of its own."""
+    for epoch in itertools.count():
+        yield from loader.epoch(torch.Generator().manual_seed(derive_seed(seed, epoch)))

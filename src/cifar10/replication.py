@@ -1,0 +1,87 @@
+"""Experiments of experiments.yaml through DVC: run or queued by name, and what they reached read back."""
+
+import json
+import subprocess
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from cifar10.config import PARAMS, InputError, read_params
+from cifar10.experiments import Experiment, with_overrides
+
+
+def run_name(name: str, seed: int) -> str:
+    """DVC's name of one run of an experiment."""
+    return f"{name}-seed{seed}"
+
+
+def dvc_command(name: str, experiment: Experiment, seed: int, queue: bool) -> list[str]:
+    """The `dvc exp run` that does one run; a run of that name is replaced.
+
+    `--temp`, or the queue, runs in a folder of its own: in the workspace a recipe's keys would stay in params.yaml and
+    leak into the next one.
+
+    Raises:
+        InputError: params.yaml has no key of an override.
+    """
+    with_overrides(read_params(PARAMS), experiment.overrides)
+    settings = {**experiment.overrides, "seed": seed}
+    options = [part for key, value in settings.items() for part in ("-S", f"{key}={_hydra(value)}")]
+    where = "--queue" if queue else "--temp"
+    return ["dvc", "exp", "run", where, "--force", "--name", run_name(name, seed), *options]
+
+
+def replicate(experiments: dict[str, Experiment], seeds: int, queue: bool) -> str:
+    """Run or queue every experiment with every seed; what DVC prints goes through.
+
+    Returns:
+        A table of published and measured accuracy, or what to do with the queue.
+    """
+    for name, experiment in experiments.items():
+        for seed in range(seeds):
+            if subprocess.run(dvc_command(name, experiment, seed, queue), check=False).returncode:
+                raise InputError(f"{run_name(name, seed)}: `dvc exp run` failed; what it printed above says why")
+    if queue:
+        return "queued; `dvc queue start -j 1` runs them, `dvc queue status` tells how far they are"
+    return compare(experiments, seeds, _metrics())
+
+
+def compare(experiments: dict[str, Experiment], seeds: int, metrics: dict[str, dict[str, float]]) -> str:
+    """Published accuracy beside the mean over the runs: run name -> part -> accuracy."""
+    width = max(map(len, ["experiment", *experiments]))
+    lines = [f"{'experiment':<{width}}  published  validation  test    runs"]
+    for name, experiment in experiments.items():
+        runs = [metrics[run_name(name, seed)] for seed in range(seeds) if run_name(name, seed) in metrics]
+        validation, test = (_mean([run[part] for run in runs if part in run]) for part in ("validation", "test"))
+        published = f"{experiment.published:.4f}" if experiment.published else ""
+        lines.append(f"{name:<{width}}  {published:<9}  {validation:<10}  {test:<6}  {len(runs)}")
+    return "\n".join(lines)
+
+
+def _mean(values: list[float]) -> str:
+    return f"{mean(values):.4f}" if values else ""
+
+
+def _metrics() -> dict[str, dict[str, float]]:
+    """Name of a DVC experiment -> part -> accuracy, of all experiments of the current commit."""
+    shown = subprocess.run(["dvc", "exp", "show", "--json"], capture_output=True, text=True, check=False)
+    if shown.returncode:
+        raise InputError(f"`dvc exp show` failed: {' '.join(shown.stderr.split())[-150:]}")
+    found: dict[str, dict[str, float]] = {}
+    for baseline in json.loads(shown.stdout):
+        for experiment in baseline.get("experiments") or []:
+            for revision in experiment["revs"]:
+                parts = _accuracies(revision.get("data") or {})
+                if revision.get("name") and parts:
+                    found[revision["name"]] = parts
+    return found
+
+
+def _accuracies(data: dict[str, Any]) -> dict[str, float]:
+    metrics = (data.get("metrics") or {}).get(str(Path("reports/eval/metrics.json")), {}).get("data") or {}
+    return {part: values["accuracy"] for part, values in metrics.items()}
+
+
+def _hydra(value: Any) -> str:
+    """A value as `-S key=value` takes it."""
+    return json.dumps(value) if not isinstance(value, str) else value

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, read_default_params
+
+from cifar10.config import DataConfig, InputError
+from cifar10.experiments import find_experiment, load_experiments, with_overrides
+from cifar10.inference import PredictConfig
+from cifar10.models import MODELS
+from cifar10.training.loop import TrainConfig
+
+EXPERIMENTS = load_experiments(ROOT / "experiments.yaml")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_recipe_is_valid(name):
+    params = with_overrides(read_default_params(), EXPERIMENTS[name].overrides)
+    TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
+    DataConfig.model_validate(params["data"])
+    PredictConfig.model_validate(params["predict"])
+
+
+def test_every_network_has_a_recipe():
+    assert {experiment.overrides.get("model.name", "resnet18_improved") for experiment in EXPERIMENTS.values()} == {
+        *MODELS
+    }
+
+
+def test_no_recipe_depends_on_where_images_or_machine_are():
+    keys = {key for experiment in EXPERIMENTS.values() for key in experiment.overrides}
+    assert not {key for key in keys if key.startswith(("data.", "runtime.")) or key == "seed"}
+
+
+def test_overrides_replace_keys_of_a_copy():
+    params = {"lr": 0.1, "model": {"name": "lenet", "activation": None}}
+    changed = with_overrides(params, {"lr": 0.2, "model.name": "cnn2"})
+    assert changed == {"lr": 0.2, "model": {"name": "cnn2", "activation": None}}
+    assert params == {"lr": 0.1, "model": {"name": "lenet", "activation": None}}
+
+
+@pytest.mark.parametrize("key", ["nothing", "model.nothing", "nothing.name", "lr.deeper"])
+def test_an_unknown_key_is_refused(key):
+    with pytest.raises(InputError, match=f"^{key}: params.yaml has no such key$"):
+        with_overrides({"lr": 0.1, "model": {"name": "lenet"}}, {key: 1})
+
+
+def test_an_unknown_name_is_answered_with_near_ones():
+    with pytest.raises(InputError, match=r"experiments.yaml: no experiment 'resnet19'; there are resnet9, resnet18"):
+        find_experiment("resnet19", EXPERIMENTS)
+
+
+ENTRY = "a: {published: 0.5, measured_on: test, source: s, overrides: {}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ENTRY.replace("0.5", "53"), "a.published: input should be less than 1"),
+        (ENTRY.replace("test", "train"), "a.measured_on: input should be"),
+        (ENTRY.replace("source: s, ", ""), "a.source: field required"),
+        (ENTRY.replace("source", "sauce"), "a.source: field required"),
+        ("a: 1", "a: input should be a valid dictionary"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_damaged_file_is_one_line(text, message, tmp_path: Path):
+    path = tmp_path / "experiments.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_experiments(path)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path):
+    with pytest.raises(InputError, match=r"experiments.yaml: not found; run from the folder that holds it"):
+        load_experiments(tmp_path / "experiments.yaml")

@@ -1,0 +1,92 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, write_params
+
+from cifar10.config import InputError
+from cifar10.experiments import Experiment
+from cifar10.replication import compare, dvc_command
+
+RECIPE = Experiment(
+    published=0.5,
+    measured_on="test",
+    source="a test",
+    overrides={"model.name": "lenet", "optimizer.betas": [0.9, 0.99], "model.pretrained": None, "lr": 5e-4},
+)
+
+
+def test_a_recipe_becomes_dvcs_command(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path / "params.yaml", {})
+    assert dvc_command("small", RECIPE, 2, queue=False) == [
+        *("dvc", "exp", "run", "--temp", "--force", "--name", "small-seed2"),
+        *("-S", "model.name=lenet", "-S", "optimizer.betas=[0.9, 0.99]"),
+        *("-S", "model.pretrained=null", "-S", "lr=0.0005", "-S", "seed=2"),
+    ]
+    assert "--queue" in dvc_command("small", RECIPE, 0, queue=True)
+    wrong = RECIPE.model_copy(update={"overrides": {"modle.name": "lenet"}})
+    with pytest.raises(InputError, match=r"modle.name: params.yaml has no such key"):
+        dvc_command("small", wrong, 0, queue=False)
+
+
+def test_published_and_measured_stand_side_by_side():
+    metrics = {
+        "small-seed0": {"validation": 0.4, "test": 0.5},
+        "small-seed1": {"validation": 0.5, "test": 0.7},
+        "small-seed7": {"validation": 0.9},
+    }
+    table = compare({"small": RECIPE, "other": RECIPE.model_copy(update={"published": None})}, 2, metrics)
+    assert table.splitlines() == [
+        "experiment  published  validation  test    runs",
+        "small       0.5000     0.4500      0.6000  2",
+        "other                                      0",
+    ]
+
+
+def test_the_command_runs_recipes_through_dvc(tmp_path: Path):
+    """Two recipes on the sample in a repository of its own; neither leaks into the other or into the workspace."""
+    for name in ("dvc.yaml", "src", ".dvcignore", ".gitignore"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    short = {"model.name": "lenet", "epochs": 1, "batch_size": 256}
+    write_params(tmp_path / "params.yaml", {**short, "model.name": "cnn2"})
+    entry = {"published": 0.5, "measured_on": "test", "source": "a test"}
+    recipes = {"one": {**entry, "overrides": short}, "two": {**entry, "overrides": {"lr": 0.01}}}
+    (tmp_path / "experiments.yaml").write_text(json.dumps(recipes))
+    environment = {
+        **os.environ,
+        **{f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        "PYTHONPATH": str(tmp_path / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
+        run(*command.split())
+    before = (tmp_path / "params.yaml").read_text()
+    lines = run("cifar10", "replicate", "one", "two").splitlines()
+    names = [line.split()[0] for line in lines[-2:]]
+    assert names == ["one", "two"]
+    assert all(0 < float(line.split()[2]) <= 1 and 0 < float(line.split()[3]) <= 1 for line in lines[-2:])
+    assert (tmp_path / "params.yaml").read_text() == before
+    assert not (tmp_path / "models/model.pt").exists()
+    params = {name: run("git", "show", f"{sha(run, name)}:params.yaml") for name in ("one-seed0", "two-seed0")}
+    assert "name: lenet" in params["one-seed0"]
+    assert "name: cnn2" in params["two-seed0"]
+    assert "queued" in run("cifar10", "replicate", "one", "--queue", "--seeds", "2")
+    assert run("dvc", "queue", "status").count("one-seed") == 2
+
+
+def sha(run, name: str) -> str:
+    refs = run("git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    return next(line.split()[0] for line in refs if line.endswith(f"/{name}"))
