@@ -35,4 +35,4 @@ lock: environment
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) logs dvc_plots
+	rm -rf $(VENV) logs runs dvc_plots

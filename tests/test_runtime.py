@@ -6,7 +6,7 @@ from cifar10.runtime import Runtime, RuntimeConfig
 
 
 def config(**changes) -> RuntimeConfig:
-    values = {"device": "cpu", "precision": "auto", "channels_last": True, "deterministic": False}
+    values = {"device": "cpu", "precision": "auto", "channels_last": True, "deterministic": False, "tensorboard": False}
     return RuntimeConfig.model_validate({**values, **changes})
 
 

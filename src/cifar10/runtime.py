@@ -20,6 +20,8 @@ class RuntimeConfig(Config):
     """Keep images and weights in NHWC memory order, which convolutions are quicker in."""
     deterministic: bool
     """Only bit-reproducible kernels on a GPU; a CPU run with the same thread count is reproducible anyway."""
+    tensorboard: bool
+    """Whether training writes to `runs/` what TensorBoard shows; the result is the same to the bit."""
 
 
 class Runtime:

@@ -21,6 +21,7 @@ from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
+from cifar10.training.tensorboard import watch
 
 
 class LossConfig(Config):
@@ -83,7 +84,10 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
     print(f"train: {config.model.name} on {len(data.train_rows):,} images, {runtime}", flush=True)
 
     history: list[EpochResult] = []
-    with tqdm(total=config.epochs * loader.batches_per_epoch, desc="train", unit="step", disable=None) as bar:
+    with (
+        tqdm(total=config.epochs * loader.batches_per_epoch, desc="train", unit="step", disable=None) as bar,
+        watch(config.runtime.tensorboard, config.model.name, model, data, runtime) as show_epoch,
+    ):
         for epoch in range(config.epochs):
             started = time.perf_counter()
             val_losses = [result.val_loss for result in history]
@@ -106,7 +110,9 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
                     images_per_second=loader.images_per_epoch / seconds,
                 )
             )
+            bar.set_postfix_str(f"loss {loss:.3f}, acc {accuracy:.3f}")
             bar.write(_line(history[-1], config.epochs))
+            show_epoch(asdict(history[-1]))
     return model, history
 
 
