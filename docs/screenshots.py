@@ -4,6 +4,7 @@ Needs Chromium. Opens pages as a reader would, with nothing but the file itself 
 """
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +17,12 @@ PICTURES = Path("docs/pictures")
 FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 LAPTOP_PIXELS, PHONE_PIXELS = 1280, 375
 
-# picture -> (the part of the page that it shows, width of the window, colour scheme)
-SHOTS: dict[str, tuple[str, int, Literal["light", "dark"]]] = {
-    "report.png": ("top", LAPTOP_PIXELS, "light"),
-    "report-phone.png": ("top", PHONE_PIXELS, "dark"),
-    "report-classes.png": ("classes", LAPTOP_PIXELS, "light"),
-    "report-looks.png": ("looks", LAPTOP_PIXELS, "light"),
-    "report-inside.png": ("inside", LAPTOP_PIXELS, "dark"),
+# picture -> (anchor of the page where it begins, width and height of the window, colour scheme)
+SHOTS: dict[str, tuple[str, int, int, Literal["light", "dark"]]] = {
+    "report.png": ("", LAPTOP_PIXELS, 1000, "light"),
+    "report-looks.png": ("looks", LAPTOP_PIXELS, 760, "dark"),
+    "report-phone.png": ("", PHONE_PIXELS, 812, "light"),
+    "report-phone-predictions.png": ("pictures", PHONE_PIXELS, 812, "dark"),
 }
 
 
@@ -52,14 +52,21 @@ def open_page(browser: Browser, file: Path, width_pixels: int, scheme: Literal["
 
 def main() -> None:
     """Take every picture of SHOTS."""
+    if not REPORT.is_file():
+        sys.exit(f"error: {REPORT}: not found; `dvc repro` makes it")
+    if find_chromium() is None:
+        sys.exit("error: no Chromium here; install the package chromium")
     PICTURES.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for name, (anchor, width, scheme) in SHOTS.items():
+        for name, (anchor, width, height, scheme) in SHOTS.items():
             page = open_page(browser, REPORT, width, scheme)
-            if anchor != "top":
-                page.locator(f"#{anchor}").scroll_into_view_if_needed()
+            page.set_viewport_size({"width": width, "height": height})
+            if anchor:
+                top = page.locator(f"#{anchor}").bounding_box()
+                page.evaluate("top => scrollTo({top, behavior: 'instant'})", top["y"] if top else 0)
             page.screenshot(path=PICTURES / name)
             page.close()
+            print(PICTURES / name)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_what_is_not_known_is_not_claimed(tmp_path: Path, tiny_data: PreparedDat
     write_tiny_report(tmp_path / "a.html", tiny_data, origin=NOTHING_KNOWN)
     text = words(tmp_path / "a.html")
     assert "last commit" not in text
-    assert "commit not known" in text
+    assert "commit not known parameters not known" in text
     assert "validation apart" not in text
 
 
