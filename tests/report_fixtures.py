@@ -58,6 +58,6 @@ def write_tiny_report(path: Path, data: PreparedData, **changes: Any) -> dict[st
 
 def _measure(trained: TrainedModel, images: ImageSet) -> Measured:
     runtime = Runtime(train_config().runtime)
-    plain = PredictConfig(batch_size=500, tta="none")
+    plain = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
     logits = predict_logits(trained.model, images.images, trained.mean, trained.std, plain, runtime)
     return Measured(images, logits, score(images.labels, logits.argmax(1).numpy(), trained.classes))

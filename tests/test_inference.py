@@ -14,9 +14,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (11, 3, 32, 32), dtype=np.uin
 
 
 def predict(
-    model: nn.Module, images: np.ndarray | torch.Tensor = IMAGES, batch_size: int = 4, tta: str = "none"
+    model: nn.Module,
+    images: np.ndarray | torch.Tensor = IMAGES,
+    batch_size: int = 4,
+    tta: str = "none",
+    below: float = 1.0,
 ) -> torch.Tensor:
-    return predict_logits(model, images, MEAN, STD, PredictConfig(batch_size=batch_size, tta=tta), RUNTIME)
+    config = PredictConfig(batch_size=batch_size, tta=tta, tta_below_confidence=below)
+    return predict_logits(model, images, MEAN, STD, config, RUNTIME)
 
 
 @pytest.fixture
@@ -40,9 +45,35 @@ def test_flip_is_the_mean_over_the_image_and_its_mirror(linear):
 
 
 @pytest.mark.parametrize("name", TTA)
-def test_every_view_keeps_the_shape(name):
-    views = TTA[name](torch.zeros(2, 3, 32, 32))
-    assert all(view.shape == (2, 3, 32, 32) for view in views)
+def test_views_keep_the_shape_begin_with_the_image_and_weigh_one_together(name):
+    pixels = torch.rand(2, 3, 32, 32)
+    views = TTA[name]
+    assert all(view(pixels).shape == pixels.shape for _, view in views)
+    assert (views[0][1](pixels) == pixels).all()
+    assert sum(weight for weight, _ in views) == 1
+
+
+def test_shift_averages_the_image_its_shifts_and_their_mirrors(linear):
+    """Once more in numpy: a pixel up and left, and down and right, with the border reflected."""
+    padded = np.pad(IMAGES, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
+    shifted = [(0.5, IMAGES), (0.25, padded[:, :, 2:, 2:]), (0.25, padded[:, :, :-2, :-2])]
+    expected = torch.stack(
+        [weight * predict(linear, np.ascontiguousarray(images), tta="flip") for weight, images in shifted]
+    ).sum(0)
+    torch.testing.assert_close(predict(linear, tta="shift"), expected)
+
+
+@pytest.mark.parametrize("batch_size", [2, 4, 100])
+def test_only_unsure_images_get_all_views(linear, batch_size):
+    plain, full = predict(linear), predict(linear, tta="shift")
+    confidence = plain.softmax(1).amax(1)
+    threshold = confidence.median().item()
+    unsure = confidence < threshold
+    assert 0 < unsure.sum() < len(IMAGES)
+    selective = predict(linear, batch_size=batch_size, tta="shift", below=threshold)
+    torch.testing.assert_close(selective[unsure], full[unsure])
+    torch.testing.assert_close(selective[~unsure], plain[~unsure])
+    torch.testing.assert_close(predict(linear, tta="shift", below=1e-6), plain)  # all are sure enough
 
 
 def test_arrays_and_tensors_give_the_same(linear):

@@ -36,12 +36,20 @@ def test_rates_that_are_too_high_from_the_start_are_one_line(tiny_data: Prepared
         range_test(tiny_data, CONFIG, steps=100, lowest=100.0, highest=1e6)
 
 
-def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_loss():
-    curve = pd.DataFrame({"lr": [0.01, 0.1, 1.0, 10.0], "loss": 0.0, "smoothed": [2.0, 1.0, 0.5, 3.0]})
-    assert suggest_lr(curve) == pytest.approx(0.1)
-    axes = plot_curve(curve, 0.1).axes[0]
+def test_the_suggestion_is_where_the_loss_falls_fastest():
+    """By hand: between neighbours two steps apart the loss falls by 0.3, 1.2, 1.1 and then rises."""
+    rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
+    curve = pd.DataFrame({"lr": rates, "loss": 0.0, "smoothed": [2.3, 2.2, 2.0, 1.0, 0.9, 9.0]})
+    assert suggest_lr(curve) == pytest.approx(1e-2)
+    axes = plot_curve(curve, 0.01).axes[0]
     assert axes.get_xscale() == "log"
-    assert "suggested: 0.1" in axes.get_legend_handles_labels()[1]
+    assert "suggested: 0.01" in axes.get_legend_handles_labels()[1]
+
+
+def test_a_loss_that_only_rises_is_one_line():
+    curve = pd.DataFrame({"lr": [0.1, 1.0, 10.0], "loss": 0.0, "smoothed": [1.0, 2.0, 3.0]})
+    with pytest.raises(InputError, match=r"^the loss only rose; start lower with --lowest$"):
+        suggest_lr(curve)
 
 
 def test_global_randomness_is_seeded_by_the_recipe_alone(tiny_data: PreparedData):

@@ -1,13 +1,13 @@
 import pytest
 import torch
+from conftest import train_config
 
 from cifar10.config import InputError
 from cifar10.runtime import Runtime, RuntimeConfig
 
 
 def config(**changes) -> RuntimeConfig:
-    values = {"device": "cpu", "precision": "auto", "channels_last": True, "deterministic": False, "tensorboard": False}
-    return RuntimeConfig.model_validate({**values, **changes})
+    return train_config().runtime.model_copy(update={"device": "cpu", **changes})
 
 
 def test_auto_takes_the_gpu_where_there_is_one():

@@ -1,6 +1,7 @@
 """Batches of images on the device."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,10 +15,20 @@ def normalize(
     images: UInt8[Tensor, "batch 3 32 32"], mean: list[float], std: list[float]
 ) -> Float[Tensor, "batch 3 32 32"]:
     """Pixels 0..255 -> float32 with the given channel mean and standard deviation taken out."""
-    shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
-    # A channel that never changes (std 0) carries nothing: leave it at zero instead of dividing by it.
-    scale = torch.tensor(std, device=images.device).clamp(min=1e-6).view(1, 3, 1, 1)
+    shift, scale = _channel_constants((*mean,), (*std,), images.device)
     return (images.float() / 255 - shift) / scale
+
+
+@cache
+def _channel_constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Float[Tensor, "1 3 1 1"], Float[Tensor, "1 3 1 1"]]:
+    """Both on the device, put there once: a copy in every step would make a GPU wait for it."""
+    # A channel that never changes (std 0) carries nothing: leave it at zero instead of dividing by it.
+    return (
+        torch.tensor(mean, device=device).view(1, 3, 1, 1),
+        torch.tensor(std, device=device).clamp(min=1e-6).view(1, 3, 1, 1),
+    )
 
 
 class BatchLoader:
@@ -26,12 +37,14 @@ class BatchLoader:
     All of CIFAR-10 is 154 MB: one copy to the device replaces the worker processes of a DataLoader.
     """
 
-    def __init__(self, data: ImageSet, batch_size: int, device: torch.device) -> None:
+    def __init__(self, data: ImageSet, batch_size: int, device: torch.device, num_processes: int = 1) -> None:
         self.images: UInt8[Tensor, "images 3 32 32"] = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
         self.labels: Int64[Tensor, " images"] = torch.from_numpy(data.labels).to(device)
         self.batch_size = batch_size
-        # A last batch of one image has no variance for batch normalisation: such a single image sits the epoch out.
-        self.images_per_epoch = len(data) - (len(data) % batch_size == 1)
+        # One image has no variance for batch normalisation: a last batch that leaves a process with less than two
+        # sits the epoch out.
+        rest = len(data) % batch_size
+        self.images_per_epoch = len(data) - (rest if rest < 2 * num_processes else 0)
         self.batches_per_epoch = -(-self.images_per_epoch // batch_size)
 
     def epoch(

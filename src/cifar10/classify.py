@@ -17,8 +17,16 @@ from cifar10.inference import PredictConfig, predict_logits
 from cifar10.runtime import Runtime, RuntimeConfig
 
 # Not what params.yaml says of a training elsewhere, but what suits any machine.
-RUNTIME = RuntimeConfig(device="auto", precision="float32", channels_last=True, deterministic=False, tensorboard=False)
-PREDICT = PredictConfig(batch_size=500, tta="none")
+RUNTIME = RuntimeConfig(
+    device="auto",
+    precision="float32",
+    channels_last=True,
+    deterministic=False,
+    compile="none",
+    num_processes=1,
+    tensorboard=False,
+)
+PREDICT = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
 
 
 @dataclass(frozen=True)

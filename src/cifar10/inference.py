@@ -5,7 +5,8 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
 from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -14,10 +15,40 @@ from cifar10.batches import normalize
 from cifar10.config import Config, one_of
 from cifar10.runtime import Runtime
 
-# name -> the views of a batch whose logits are averaged
-TTA: dict[str, Callable[[Tensor], list[Tensor]]] = {
-    "none": lambda images: [images],
-    "flip": lambda images: [images, images.flip(3)],
+Images = UInt8[np.ndarray, "images 3 32 32"] | UInt8[Tensor, "images 3 32 32"]
+Pixels = Float[Tensor, "batch 3 32 32"]
+
+
+def _plain(pixels: Pixels) -> Pixels:
+    return pixels
+
+
+def _mirror(pixels: Pixels) -> Pixels:
+    return pixels.flip(3)
+
+
+def _up_left(pixels: Pixels) -> Pixels:
+    """Everything a pixel up and to the left; the border is reflected."""
+    return F.pad(pixels, [1] * 4, mode="reflect")[:, :, 2:, 2:]
+
+
+def _down_right(pixels: Pixels) -> Pixels:
+    return F.pad(pixels, [1] * 4, mode="reflect")[:, :, :-2, :-2]
+
+
+# name -> the views whose logits are averaged, with their weights; the first is the plain image. The six of `shift` and
+# their weights are those of airbench (Jordan 2024, https://arxiv.org/abs/2404.00498).
+TTA: dict[str, list[tuple[float, Callable[[Pixels], Pixels]]]] = {
+    "none": [(1.0, _plain)],
+    "flip": [(0.5, _plain), (0.5, _mirror)],
+    "shift": [
+        (0.25, _plain),
+        (0.25, _mirror),
+        (0.125, _up_left),
+        (0.125, lambda pixels: _mirror(_up_left(pixels))),
+        (0.125, _down_right),
+        (0.125, lambda pixels: _mirror(_down_right(pixels))),
+    ],
 }
 
 
@@ -28,12 +59,14 @@ class PredictConfig(Config):
     """Images in one forward pass."""
     tta: Annotated[str, one_of(TTA)]
     """Test-time augmentation: a key of TTA."""
+    tta_below_confidence: Annotated[float, Field(gt=0, le=1)]
+    """All views only for images whose plain view gives no class this probability. 1: for all images."""
 
 
 @torch.inference_mode()
 def predict_logits(
     model: nn.Module,
-    images: UInt8[np.ndarray, "images 3 32 32"] | UInt8[Tensor, "images 3 32 32"],
+    images: Images,
     mean: list[float],
     std: list[float],
     config: PredictConfig,
@@ -42,20 +75,44 @@ def predict_logits(
 ) -> Float[Tensor, "images classes"]:
     """Logits of a model in evaluation mode, float32 on the CPU, in the order of `images`.
 
-    Images may be a memory-mapped array: one batch at a time goes to the device. `description` shows a progress bar
-    with that name on a terminal.
+    Images may be a memory-mapped array: one batch at a time goes to the device, and the logits come back together.
+    Several processes share the images, and each gets all logits. `description` shows a progress bar with that name on
+    a terminal.
     """
+    if not len(images):
+        return torch.empty(0, 0)
     was_training = model.training
     model.eval()
-    chunks: list[Tensor] = []
-    starts = range(0, len(images), config.batch_size)
-    for start in tqdm(starts, desc=description, unit="batch", disable=None if description else True):
-        batch = images[start : start + config.batch_size]
-        if isinstance(batch, np.ndarray):
-            batch = torch.from_numpy(np.array(batch))  # a copy: a memory-mapped array is read-only
-        pixels = normalize(batch.to(runtime.device), mean, std).contiguous(memory_format=runtime.memory_format)
-        with runtime.autocast():
-            views = [model(view).float() for view in TTA[config.tta](pixels)]
-        chunks.append(torch.stack(views).mean(0).cpu())
+    mine = runtime.world.share(torch.arange(len(images)))
+    quiet = None if description and runtime.world.is_first else True
+
+    def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, Callable[[Pixels], Pixels]]]) -> Tensor:
+        """Weighted sum of the logits over `views`."""
+        batches = rows.split(config.batch_size)
+        parts: list[Tensor] = []
+        for batch in tqdm(batches, desc=description, unit="batch", disable=quiet):
+            # A short last batch is filled up: one shape for compiled code, and the same kernels for every image.
+            padded = F.pad(batch, [0, min(config.batch_size, len(rows)) - len(batch)])
+            pixels = normalize(_take(images, padded).to(runtime.device), mean, std)
+            with runtime.autocast():
+                logits = [
+                    weight * model(view(pixels).contiguous(memory_format=runtime.memory_format)).float()
+                    for weight, view in views
+                ]
+            parts.append(torch.stack(logits).sum(0)[: len(batch)])
+        return torch.cat(parts)
+
+    first, *others = TTA[config.tta]
+    logits = run(mine, [(1.0, first[1])])
+    if others:
+        unsure = logits.softmax(1).amax(1) < config.tta_below_confidence if config.tta_below_confidence < 1 else None
+        chosen = torch.arange(len(mine)) if unsure is None else unsure.nonzero()[:, 0].cpu()
+        if len(chosen):
+            logits[chosen] = first[0] * logits[chosen] + run(mine[chosen], others)
     model.train(was_training)
-    return torch.cat(chunks) if chunks else torch.empty(0, 0)
+    return runtime.world.gather(logits, len(images)).cpu()
+
+
+def _take(images: Images, rows: Int64[Tensor, " rows"]) -> UInt8[Tensor, "rows 3 32 32"]:
+    """Copies of some images, so that a memory-mapped array stays untouched."""
+    return images[rows.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[rows.numpy()])

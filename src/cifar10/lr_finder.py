@@ -16,11 +16,8 @@ from tqdm import tqdm
 from cifar10.batches import BatchLoader
 from cifar10.config import InputError
 from cifar10.dataset import PreparedData
-from cifar10.models import build_model
-from cifar10.reproducibility import derive_seed, seed_globals
-from cifar10.runtime import Runtime
-from cifar10.training.loop import TrainConfig, forward
-from cifar10.training.optim import build_optimizer
+from cifar10.reproducibility import derive_seed
+from cifar10.training.loop import TrainConfig, Trainer
 
 SMOOTHING = 0.9  # share of the running mean that stays at each step
 BLOWN_UP = 4.0  # the test ends where the smoothed loss is this many times its lowest value
@@ -39,25 +36,17 @@ def range_test(
     Raises:
         InputError: too few steps were finite to see anything.
     """
-    runtime = Runtime(config.runtime)
-    seed_globals(config.seed)
-    model = runtime.place(build_model(config.model, len(data.classes))).train()
-    optimizer = build_optimizer(model, lowest, config.optimizer)
-    batches = _batches(BatchLoader(data.train, config.batch_size, runtime.device), config.seed)
-    draws = torch.Generator(runtime.device)
+    trainer = Trainer(data, config)
+    trainer.network.train()
+    batches = _batches(trainer.loader, config.seed)
     rows: list[tuple[float, float, float]] = []
     running = 0.0
     rates = np.geomspace(lowest, highest, steps).tolist()
     for step, lr in enumerate(tqdm(rates, desc="find-lr", unit="step", disable=None)):
-        draws.manual_seed(derive_seed(config.seed, 0, step))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        loss, _ = forward(model, *next(batches), data, config, runtime, draws)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        images, labels = next(batches)
+        loss_sum, _ = trainer.step(images, labels, lr, derive_seed(config.seed, 0, step))
 
-        value = loss.item()
+        value = loss_sum.item() / len(images)
         running = SMOOTHING * running + (1 - SMOOTHING) * value
         smoothed = running / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(value) or (rows and smoothed > BLOWN_UP * min(row[2] for row in rows)):
@@ -69,8 +58,13 @@ def range_test(
 
 
 def suggest_lr(curve: pd.DataFrame) -> float:
-    """A tenth of the rate at which the smoothed loss is lowest: well before it turns, and still steep."""
-    return float(curve["lr"].to_numpy()[curve["smoothed"].to_numpy().argmin()]) / 10
+    """The rate at which the smoothed loss falls fastest, by the logarithm of the rate, before its lowest point."""
+    lowest = int(curve["smoothed"].to_numpy().argmin())
+    if lowest < 2:
+        raise InputError("the loss only rose; start lower with --lowest")
+    falling = curve.iloc[: lowest + 1]
+    slopes = np.gradient(falling["smoothed"].to_numpy(), np.log(falling["lr"].to_numpy()))
+    return float(falling["lr"].to_numpy()[slopes.argmin()])
 
 
 def plot_curve(curve: pd.DataFrame, suggested: float) -> Figure:

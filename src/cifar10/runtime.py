@@ -1,11 +1,15 @@
-"""On which device, in which precision and memory order the arithmetic runs."""
+"""On which devices, in which precision and memory order the arithmetic runs."""
 
-from typing import Literal
+import os
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from cifar10.config import PARAMS, Config, InputError
+from cifar10.config import PARAMS, Config, InputError, load_config
+from cifar10.processes import join
 from cifar10.reproducibility import use_deterministic_kernels
 
 
@@ -20,6 +24,10 @@ class RuntimeConfig(Config):
     """Keep images and weights in NHWC memory order, which convolutions are quicker in."""
     deterministic: bool
     """Only bit-reproducible kernels on a GPU; a CPU run with the same thread count is reproducible anyway."""
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"]
+    """torch.compile and its mode; reduce-overhead and max-autotune use CUDA graphs. none: off."""
+    num_processes: Annotated[int, Field(ge=1)]
+    """Processes on this machine that share each batch, one for each GPU. 1: a single process."""
     tensorboard: bool
     """Whether training writes to `runs/` what TensorBoard shows; the result is the same to the bit."""
 
@@ -30,6 +38,11 @@ class Runtime:
     def __init__(self, config: RuntimeConfig) -> None:
         """Raises InputError where the device asked for is not there."""
         self.device = _resolve_device(config.device)
+        self.world = join(self.device.type)
+        if self.device.type == "cuda" and self.world.size > 1:
+            self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(self.device)
+        self.compile = config.compile
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.precision = ("bfloat16" if bfloat16 else "float32") if config.precision == "auto" else config.precision
@@ -42,6 +55,18 @@ class Runtime:
         """Move a model to the device in the chosen memory order."""
         return model.to(device=self.device, memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
 
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """The placed model with its gradients averaged over all processes; itself where there is one."""
+        if self.world.size == 1:
+            return model
+        return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
+
+    def compiled(self, model: nn.Module) -> nn.Module:
+        """The model compiled for batches of one shape, or itself."""
+        if self.compile == "none":
+            return model
+        return torch.compile(model, dynamic=False, mode=self.compile)  # pyright: ignore[reportReturnType]
+
     def autocast(self) -> torch.autocast:
         """Within it, convolutions and matrix products run in the chosen precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
@@ -49,7 +74,13 @@ class Runtime:
     def __str__(self) -> str:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else self.device.type
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{name}{threads}, {self.precision}"
+        processes = f"{self.world.size} processes on " if self.world.size > 1 else ""
+        return f"{processes}{name}{threads}, {self.precision}"
+
+
+def num_processes() -> int:
+    """How many processes params.yaml asks for."""
+    return load_config(RuntimeConfig, section="runtime").num_processes
 
 
 def _resolve_device(name: str) -> torch.device:

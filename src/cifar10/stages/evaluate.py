@@ -15,8 +15,9 @@ from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.metrics import score
+from cifar10.processes import in_processes
 from cifar10.report.page import Measured, Origin, write_report
-from cifar10.runtime import Runtime, RuntimeConfig
+from cifar10.runtime import Runtime, RuntimeConfig, num_processes
 from cifar10.tables import write_csv
 from cifar10.trainlog import file_md5, read_log
 
@@ -33,17 +34,22 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     config = load_config(PredictConfig, section="predict")
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     data, trained = load_prepared(prepared), load_model(model_file)
-    model = runtime.place(trained.model)
+    model = runtime.compiled(runtime.place(trained.model))
     parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
+    logits = {
+        name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+        for name, part in parts.items()
+    }
+    if not runtime.world.is_first:
+        return
     measured: dict[str, Measured] = {}
     for name, part in parts.items():
-        logits = predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
         if len(part):
-            result = score(part.labels, logits.argmax(1).numpy(), trained.classes)
-            measured[name] = Measured(part, logits, result)
+            result = score(part.labels, logits[name].argmax(1).numpy(), trained.classes)
+            measured[name] = Measured(part, logits[name], result)
             print(f"evaluate: {name}: accuracy {result['accuracy']:.4f}, macro F1 {result['macro_f1']:.4f}")
         prefix = "" if name == "validation" else f"{name}_"
-        write_csv(reports / f"{prefix}predictions.csv", _predictions(part, logits, trained.classes))
+        write_csv(reports / f"{prefix}predictions.csv", _predictions(part, logits[name], trained.classes))
         write_csv(reports / f"{prefix}per_class.csv", _per_class(measured.get(name)))
 
     metrics = reports / "metrics.json"
@@ -81,4 +87,4 @@ def _per_class(part: Measured | None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    stages.run(in_processes(main, num_processes))

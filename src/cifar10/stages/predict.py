@@ -7,24 +7,24 @@ from cifar10.checkpoint import load_model
 from cifar10.config import load_config
 from cifar10.dataset import load_prepared
 from cifar10.inference import PredictConfig, predict_logits
-from cifar10.runtime import Runtime, RuntimeConfig
+from cifar10.processes import in_processes
+from cifar10.runtime import Runtime, RuntimeConfig, num_processes
 from cifar10.submission import write_submission
 
 
 def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> None:
     """Label the test images of `prepared` with `model_file`; write `submission`, checked against `sample`."""
-    config, runtime = (
-        load_config(PredictConfig, section="predict"),
-        Runtime(load_config(RuntimeConfig, section="runtime")),
-    )
+    config = load_config(PredictConfig, section="predict")
+    runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     test, trained = load_prepared(prepared).test, load_model(model_file)
-    logits = predict_logits(
-        runtime.place(trained.model), test.images, trained.mean, trained.std, config, runtime, "predict"
-    )
+    model = runtime.compiled(runtime.place(trained.model))
+    logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")
+    if not runtime.world.is_first:
+        return
     labels = (trained.classes[k] for k in logits.argmax(1).tolist()) if len(test) else ()
     write_submission(submission, dict(zip(test.ids.tolist(), labels, strict=True)), sample, trained.classes)
     print(f"predict: {len(test):,} labels in {submission}")
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    stages.run(in_processes(main, num_processes))

@@ -13,7 +13,8 @@ from cifar10.config import load_config
 from cifar10.dataset import load_prepared
 from cifar10.files import atomic_write
 from cifar10.models import count_parameters
-from cifar10.runtime import Runtime
+from cifar10.processes import current_world, in_processes
+from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
 from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
 from cifar10.trainlog import write_log
@@ -28,6 +29,8 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     config = load_config(TrainConfig)
     data = load_prepared(prepared)
     model, history = fit(data, config)
+    if not current_world().is_first:
+        return
     write_csv(TIMING_LOG, _table(history)[["epoch", *CLOCK]])
     write_csv(reports / "history.csv", _table(history).drop(columns=list(CLOCK)))
     metrics = {"parameters": count_parameters(model), **summarize(history)}
@@ -46,4 +49,4 @@ def _table(history: list[EpochResult]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    stages.run(in_processes(main, num_processes))

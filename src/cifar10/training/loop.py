@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cifar10.batches import BatchLoader, normalize
 from cifar10.config import PARAMS, Config, InputError
-from cifar10.dataset import ImageSet, PreparedData
+from cifar10.dataset import PreparedData
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals
@@ -73,110 +73,121 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
     Raises:
         InputError: the loss stopped being a number.
     """
-    runtime = Runtime(config.runtime)
-    seed_globals(config.seed)
-    model = runtime.place(build_model(config.model, len(data.classes)))
-    optimizer = build_optimizer(model, config.lr, config.optimizer)
-    loader = BatchLoader(data.train, config.batch_size, runtime.device)
-    val = data.val
-    if config.schedule.name == "plateau" and not len(val):
+    trainer = Trainer(data, config)
+    if config.schedule.name == "plateau" and not len(trainer.val):
         raise InputError(f"{PARAMS}: schedule.name: plateau watches validation images, and data.val_fraction is 0")
-    print(f"train: {config.model.name} on {len(data.train_rows):,} images, {runtime}", flush=True)
+    first = trainer.runtime.world.is_first
+    if first:
+        print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}", flush=True)
 
     history: list[EpochResult] = []
+    steps = config.epochs * trainer.loader.batches_per_epoch
+    on = first and config.runtime.tensorboard
     with (
-        tqdm(total=config.epochs * loader.batches_per_epoch, desc="train", unit="step", disable=None) as bar,
-        watch(config.runtime.tensorboard, config.model.name, model, data, runtime) as show_epoch,
+        tqdm(total=steps, desc="train", unit="step", disable=None if first else True) as bar,
+        watch(on, config.model.name, trainer.model, data, trainer.runtime) as show_epoch,
     ):
         for epoch in range(config.epochs):
             started = time.perf_counter()
-            val_losses = [result.val_loss for result in history]
-            loss, accuracy = train_one_epoch(model, loader, optimizer, epoch, data, config, runtime, bar, val_losses)
+            loss, accuracy = trainer.train_one_epoch(epoch, [result.val_loss for result in history], bar)
             seconds = time.perf_counter() - started
             if not math.isfinite(loss):
                 raise InputError(
                     f"training diverged in epoch {epoch + 1} (loss {loss}); lower lr in {PARAMS} (now {config.lr})"
                 )
-            val_loss, val_accuracy = validate(model, val, data, runtime)
+            val_loss, val_accuracy = trainer.validate()
             history.append(
                 EpochResult(
                     epoch=epoch + 1,
-                    lr=optimizer.param_groups[0]["lr"],
+                    lr=trainer.optimizer.param_groups[0]["lr"],
                     train_loss=loss,
                     train_accuracy=accuracy,
                     val_loss=val_loss,
                     val_accuracy=val_accuracy,
                     seconds=seconds,
-                    images_per_second=loader.images_per_epoch / seconds,
+                    images_per_second=trainer.loader.images_per_epoch / seconds,
                 )
             )
-            bar.set_postfix_str(f"loss {loss:.3f}, acc {accuracy:.3f}")
-            bar.write(_line(history[-1], config.epochs))
-            show_epoch(asdict(history[-1]))
-    return model, history
+            if first:
+                bar.set_postfix_str(f"loss {loss:.3f}, acc {accuracy:.3f}")
+                bar.write(_line(history[-1], config.epochs))
+                show_epoch(asdict(history[-1]))
+    return trainer.model, history
 
 
-def train_one_epoch(
-    model: nn.Module,
-    loader: BatchLoader,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    data: PreparedData,
-    config: TrainConfig,
-    runtime: Runtime,
-    bar: tqdm,
-    val_losses: list[float],
-) -> tuple[float, float]:
-    """One pass over the training images; mean loss and accuracy, summed on the device and fetched once."""
-    model.train()
-    order = torch.Generator().manual_seed(derive_seed(config.seed, epoch))
-    draws = torch.Generator(runtime.device)
-    total_steps = config.epochs * loader.batches_per_epoch
-    loss_sum = torch.zeros((), device=runtime.device)
-    correct = torch.zeros((), device=runtime.device, dtype=torch.int64)
-    for batch, (images, labels) in enumerate(loader.epoch(order)):
-        step = epoch * loader.batches_per_epoch + batch
-        progress = Progress(step, total_steps, loader.batches_per_epoch, val_losses)
-        draws.manual_seed(derive_seed(config.seed, epoch, batch))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config.lr, progress, config.schedule)
+class Trainer:
+    """A network with its images and its optimizer, on its device.
 
-        loss, logits = forward(model, images, labels, data, config, runtime, draws)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    With several processes, each works on its share of every batch: `batch_size` and `lr` mean the same as with one.
+    Batch normalisation sees the share only, as usual with data-parallel training.
+    """
 
-        loss_sum += loss.detach() * len(labels)
-        correct += (logits.detach().argmax(1) == labels).sum()
-        bar.update()
-    return loss_sum.item() / loader.images_per_epoch, correct.item() / loader.images_per_epoch
+    def __init__(self, data: PreparedData, config: TrainConfig) -> None:
+        self.config = config
+        self.runtime = Runtime(config.runtime)
+        self.num_classes, self.mean, self.std = len(data.classes), data.mean, data.std
+        seed_globals(config.seed)
+        self.model = self.runtime.place(build_model(config.model, self.num_classes))
+        self.optimizer = build_optimizer(self.model, config.lr, config.optimizer)
+        self.network = self.runtime.parallel(self.model)  # gradients averaged over the processes
+        self.compiled = self.runtime.compiled(self.network)
+        world, device = self.runtime.world, self.runtime.device
+        if not world.is_first:
+            seed_globals(derive_seed(config.seed, world.rank))  # dropout differs between the processes
+        self.loader = BatchLoader(data.train, config.batch_size, device, world.size)
+        self.val = data.val
+        self.val_images = torch.from_numpy(self.val.images).to(device)
+        self.draws = torch.Generator(device)
 
+    def train_one_epoch(self, epoch: int, val_losses: list[float], bar: tqdm) -> tuple[float, float]:
+        """One pass over the training images; mean loss and accuracy, summed on the device and fetched once."""
+        config, per_epoch = self.config, self.loader.batches_per_epoch
+        self.network.train()
+        order = torch.Generator().manual_seed(derive_seed(config.seed, epoch))
+        sums = torch.zeros(2, device=self.runtime.device)
+        for batch, (images, labels) in enumerate(self.loader.epoch(order)):
+            progress = Progress(epoch * per_epoch + batch, config.epochs * per_epoch, per_epoch, val_losses)
+            lr = learning_rate(config.lr, progress, config.schedule)
+            sums += self.step(images, labels, lr, derive_seed(config.seed, epoch, batch))
+            bar.update()
+        loss, correct = (self.runtime.world.sum(sums) / self.loader.images_per_epoch).tolist()
+        return loss, correct
 
-def forward(
-    model: nn.Module,
-    images: UInt8[Tensor, "batch 3 32 32"],
-    labels: Int64[Tensor, " batch"],
-    data: PreparedData,
-    config: TrainConfig,
-    runtime: Runtime,
-    draws: torch.Generator,
-) -> tuple[Float[Tensor, ""], Float[Tensor, "batch classes"]]:
-    """Loss and logits of one batch, augmented by `draws`."""
-    pixels = normalize(augment(images, config.augment, draws), data.mean, data.std)
-    pixels, targets = mix(pixels, labels, config.augment, len(data.classes), draws)
-    with runtime.autocast():
-        logits = model(pixels.contiguous(memory_format=runtime.memory_format))
-        return F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing), logits
+    def step(
+        self, images: UInt8[Tensor, "batch 3 32 32"], labels: Int64[Tensor, " batch"], lr: float, seed: int
+    ) -> Float[Tensor, "2"]:
+        """One update with a batch that is augmented by `seed`; sum of losses and number of hits, on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        # All processes augment the whole batch, so that what an image becomes does not depend on their number.
+        draws = self.draws.manual_seed(seed)
+        pixels = normalize(augment(images, self.config.augment, draws), self.mean, self.std)
+        pixels, targets = mix(pixels, labels, self.config.augment, self.num_classes, draws)
+        pixels, targets, labels = map(self.runtime.world.share, (pixels, targets, labels))
 
+        # Compiled code is for full batches; the last one of an epoch is not worth compiling for.
+        network = self.compiled if len(images) == self.config.batch_size else self.network
+        with self.runtime.autocast():
+            logits = network(pixels.contiguous(memory_format=self.runtime.memory_format))
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.config.loss.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._balanced(loss, len(labels), len(images)).backward()
+        self.optimizer.step()
+        return torch.stack([loss.detach().float() * len(labels), (logits.detach().argmax(1) == labels).sum().float()])
 
-def validate(model: nn.Module, val: ImageSet, data: PreparedData, runtime: Runtime) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on the validation part, without test-time augmentation; NaN without images."""
-    if not len(val):
-        return math.nan, math.nan
-    plain = PredictConfig(batch_size=500, tta="none")
-    logits = predict_logits(model, val.images, data.mean, data.std, plain, runtime)
-    labels = torch.from_numpy(val.labels)
-    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
+    def _balanced(self, loss: Float[Tensor, ""], mine: int, all_images: int) -> Float[Tensor, ""]:
+        """Gradients are averaged over the processes: weigh this one's by its share, which may be one image larger."""
+        size = self.runtime.world.size
+        return loss if size == 1 else loss * (mine * size / all_images)
+
+    def validate(self) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on the validation part, one plain view; NaN without images."""
+        if not len(self.val):
+            return math.nan, math.nan
+        plain = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
+        logits = predict_logits(self.model, self.val_images, self.mean, self.std, plain, self.runtime)
+        labels = torch.from_numpy(self.val.labels)
+        return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
 def summarize(history: list[EpochResult]) -> dict[str, dict[str, int | float]]:

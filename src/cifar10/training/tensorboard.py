@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from cifar10.batches import normalize
 from cifar10.dataset import ImageSet, PreparedData
-from cifar10.inference import PredictConfig, predict_logits
 from cifar10.runtime import Runtime
 
 FOLDER = Path("runs")
@@ -77,9 +77,7 @@ def _add_graph(writer: Any, model: nn.Module) -> None:
 def _add_predictions(
     writer: Any, epoch: int, model: nn.Module, shown: ImageSet, data: PreparedData, runtime: Runtime
 ) -> None:
-    plain = PredictConfig(batch_size=MAX_IMAGES, tta="none")
-    logits = predict_logits(model, shown.images, data.mean, data.std, plain, runtime)
-    confidence, predicted = logits.softmax(1).max(1)
+    confidence, predicted = _logits(model, shown, data, runtime).softmax(1).max(1)
     labels = torch.from_numpy(shown.labels)
     writer.add_images("predictions", frame(torch.from_numpy(shown.images), predicted == labels), epoch)
     rows = [
@@ -87,3 +85,15 @@ def _add_predictions(
         for label, named, sure in zip(labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)
     ]
     writer.add_text("predictions", "\n".join(["| true | predicted | confidence |", "|---|---|---|", *rows]), epoch)
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, shown: ImageSet, data: PreparedData, runtime: Runtime) -> Float[Tensor, "images classes"]:
+    """For one process alone: `predict_logits` would wait for the others."""
+    was_training = model.training
+    model.eval()
+    pixels = normalize(torch.from_numpy(shown.images).to(runtime.device), data.mean, data.std)
+    with runtime.autocast():
+        logits = model(pixels.contiguous(memory_format=runtime.memory_format)).float().cpu()
+    model.train(was_training)
+    return logits
