@@ -1,10 +1,7 @@
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,80 +9,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from odd_server import BODY, OddServer, serve
 
 from cifar10 import fetch_url
 from cifar10.config import InputError
 from cifar10.fetch_url import fetch, is_public
 
-BODY = b"picture"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Misbehaves as its path says."""
-
-    def do_GET(self) -> None:
-        self.server.seen.append((self.path, self.headers["Host"]))  # type: ignore[attr-defined]
-        kind, _, rest = self.path.lstrip("/").partition("/")
-        if kind == "to":
-            self.answer(302, b"", Location=rest)
-        elif kind == "loop":
-            self.answer(301, b"", Location="/loop")
-        elif kind == "hops":
-            self.answer(307, b"", Location=f"/hops/{int(rest) - 1}" if int(rest) > 1 else "/ok")
-        elif kind == "status":
-            self.answer(int(rest), b"no")
-        elif kind == "slow":
-            self.drip()
-        elif kind == "endless":
-            self.pour()
-        elif kind == "huge":
-            self.answer(200, b"", **{"Content-Length": "1000000000000"})
-        else:
-            self.answer(200, BODY)
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def drip(self) -> None:
-        """A byte now and then, for ever: no single read takes long."""
-        self.send_response(200)
-        self.end_headers()
-        try:
-            while True:
-                self.wfile.write(b"x")
-                time.sleep(0.05)
-        except OSError:
-            pass
-
-    def pour(self) -> None:
-        """As much as the visitor takes, without ever saying how much."""
-        self.send_response(200)
-        self.end_headers()
-        try:
-            while True:
-                self.wfile.write(bytes(1 << 20))
-        except OSError:
-            pass
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.seen = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+def server() -> Iterator[OddServer]:
+    with serve() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
-def base(server: ThreadingHTTPServer) -> str:
+def base(server: OddServer) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
@@ -101,6 +39,7 @@ def test_a_body_comes_back_through_redirects(base: str):
         ("/to/", "answered with status 302"),
         ("/to/file:///etc/passwd", "not an http or https address"),
         ("/to/ftp://localhost/x", "not an http or https address"),
+        ("/to/http://a:99999/x", "not an http or https address"),
         ("/status/404", "answered with status 404"),
         ("/status/304", "answered with status 304"),
     ],
@@ -111,19 +50,26 @@ def test_what_is_not_an_answer_is_one_line(base: str, path, expected):
     assert str(error.value) == f"{base}{path}: {expected}"
 
 
-def test_a_redirect_loop_ends_after_four_requests(server: ThreadingHTTPServer, base: str):
+def test_a_redirect_loop_ends_after_four_requests(server: OddServer, base: str):
     with pytest.raises(InputError, match="more than 3 redirects"):
         fetch(f"{base}/loop", allow_private=True)
-    assert [path for path, _ in server.seen] == ["/loop"] * 4  # type: ignore[attr-defined]
+    assert [path for path, _ in server.seen] == ["/loop"] * 4
 
 
-def test_the_loopback_is_refused_and_not_even_asked(server: ThreadingHTTPServer, base: str):
+def test_the_loopback_is_refused_and_not_even_asked(server: OddServer, base: str):
     with pytest.raises(InputError) as error:
         fetch(f"{base}/ok")
     assert str(error.value) == (
         f"{base}/ok: 127.0.0.1 leads to 127.0.0.1, which is no public address; --allow-private permits it"
     )
-    assert server.seen == []  # type: ignore[attr-defined]
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_no_spelling_of_the_loopback_gets_through(server: OddServer, host):
+    with pytest.raises(InputError, match=r"which is no public address|could not be fetched"):
+        fetch(f"http://{host}:{server.server_port}/ok")
+    assert server.seen == []
 
 
 def resolve_as(monkeypatch, answers: dict[str, list[str]]) -> list[str]:
@@ -138,7 +84,7 @@ def resolve_as(monkeypatch, answers: dict[str, list[str]]) -> list[str]:
     return asked
 
 
-def test_a_redirect_to_a_private_address_is_refused(server: ThreadingHTTPServer, monkeypatch):
+def test_a_redirect_to_a_private_address_is_refused(server: OddServer, monkeypatch):
     """The first host counts as public here; the second, which it redirects to, is looked at again."""
     port = server.server_port
     asked = resolve_as(monkeypatch, {"good.test": ["127.0.0.1"], "10.0.0.7": ["10.0.0.7"]})
@@ -155,7 +101,7 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch):
         fetch("http://mixed.test/")
 
 
-def test_the_connection_goes_to_the_address_that_was_checked(server: ThreadingHTTPServer, monkeypatch):
+def test_the_connection_goes_to_the_address_that_was_checked(server: OddServer, monkeypatch):
     """A name is resolved once: one that turns private right after the check is never asked again."""
     port = server.server_port
     asked = resolve_as(monkeypatch, {"rebound.test": ["127.0.0.1"]})
@@ -164,7 +110,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(server: ThreadingHT
     assert fetch(f"http://rebound.test:{port}/ok") == BODY
     assert asked == ["rebound.test"]
     assert checked == ["127.0.0.1"]
-    assert server.seen == [("/ok", f"rebound.test:{port}")]  # type: ignore[attr-defined]
+    assert server.seen == [("/ok", f"rebound.test:{port}")]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +187,7 @@ def certificate_for(name: str, folder: Path) -> tuple[Path, Path]:
     return folder / "cert.pem", folder / "key.pem"
 
 
-def test_tls_is_verified_against_the_name_and_not_the_address(server: ThreadingHTTPServer, tmp_path: Path, monkeypatch):
+def test_tls_is_verified_against_the_name_and_not_the_address(server: OddServer, tmp_path: Path, monkeypatch):
     certificate, key = certificate_for("good.test", tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

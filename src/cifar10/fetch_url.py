@@ -44,13 +44,13 @@ def fetch(url: str, allow_private: bool = False) -> bytes:
             or 20 s, a certificate that does not belong to the name, or any answer but 200.
     """
     deadline = time.monotonic() + MAX_SECONDS
-    target = url
     try:
+        target = _split("", url)
         for _ in range(MAX_REDIRECTS + 1):
-            body, location = _get(_split(target), allow_private, deadline)
+            body, location = _get(target, allow_private, deadline)
             if location is None:
                 return body
-            target = urljoin(target, location)
+            target = _split(target.geturl(), location)
     except ssl.SSLCertVerificationError as error:
         raise InputError(f"{url}: TLS certificate refused ({error.verify_message})") from None
     except (OSError, http.client.HTTPException, UnicodeError) as error:
@@ -70,9 +70,10 @@ def is_public(address: str) -> bool:
     return ip.is_global and not special
 
 
-def _split(url: str) -> SplitResult:
+def _split(base: str, url: str) -> SplitResult:
+    """The parts of a web address, which may be relative to the one that it was found at."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(base, url))
         if parts.scheme in PORTS and parts.hostname and parts.hostname.isprintable() and parts.port != 0:
             return parts
     except ValueError:  # a port or an IPv6 address that is none
