@@ -19,9 +19,9 @@ from records import Record, read_records, table, write_record
 from ruamel.yaml import YAML
 
 from cifar10 import lineage
-from cifar10.config import MENDABLE, PARAMS, one_line, parse_yaml, read_params
+from cifar10.config import MENDABLE, PARAMS, one_line, read_params
 from cifar10.dataset import load_prepared
-from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, with_overrides
+from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, parse_settings, with_overrides
 from cifar10.files import atomic_write
 from cifar10.stages import download, evaluate, predict, prepare, train
 
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 def replicate(options: argparse.Namespace) -> None:
     """Run every experiment with every seed, writing each record as soon as a run ends."""
     experiments = load_experiments()
-    changed = {key: parse_yaml(f"v: {value}", PARAMS)["v"] for key, _, value in (c.partition("=") for c in options.set)}
+    changed = parse_settings(options.set)
     recipes = {name: find_experiment(name, experiments).overrides for name in options.names}
     defaults = read_params(PARAMS)
     local = {"data.source": "local", "data.path": str(options.data.resolve())}

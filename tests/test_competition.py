@@ -16,7 +16,7 @@ import torchvision
 from conftest import CLASSES, NUM_TEST, NUM_TRAIN, tiny_image, tiny_members, write_tiny
 
 from cifar10 import competition
-from cifar10.archives import read_ids, visit_images
+from cifar10.archives import open_images
 from cifar10.competition.sample import LABELS, load_images
 from cifar10.config import DataConfig, InputError
 from cifar10.images import decode_image
@@ -30,9 +30,8 @@ def config(source: str, path: Path | None = None) -> DataConfig:
 
 
 def pixels(archive: Path) -> dict[int, np.ndarray]:
-    found: dict[int, np.ndarray] = {}
-    visit_images(archive, lambda number, name, data: found.update({number: decode_image(data, name)}))
-    return found
+    with open_images(archive).read() as members:
+        return {member.id: decode_image(data, member.name) for member, data in members}
 
 
 def table(path: Path) -> dict[int, str]:
@@ -95,14 +94,14 @@ def test_class_folders_are_numbered_in_natural_order(tmp_path: Path):
     assert [labels[i] for i in range(1, len(blue) + 1)] == ["blue"] * len(blue)
     assert all((train[k] == tiny_image(i, 0)).all() for k, i in enumerate(blue, 1))
     assert table(raw / "solution.csv").keys() == set(range(1, NUM_TEST + 1))
-    assert read_ids(raw / "test.7z") == list(range(1, NUM_TEST + 1))
+    assert list(pixels(raw / "test.7z")) == list(range(1, NUM_TEST + 1))
 
 
 def test_class_folders_without_test_images_have_nothing_to_submit(tmp_path: Path):
     folder = write_folders(tmp_path / "in", numbered=False)
     shutil.rmtree(folder / "test")
     competition.fetch(config("local", folder), tmp_path / "raw")
-    assert read_ids(tmp_path / "raw" / "test.7z") == []
+    assert open_images(tmp_path / "raw" / "test.7z").members == []
     assert len(read_table(tmp_path / "raw" / "sampleSubmission.csv")) == 0
 
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT, read_default_params
 
 from cifar10.config import DataConfig, InputError
-from cifar10.experiments import find_experiment, load_experiments, with_overrides
+from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
 from cifar10.inference import PredictConfig
 from cifar10.models import MODELS
 from cifar10.training.loop import TrainConfig
@@ -36,6 +36,17 @@ def test_overrides_replace_keys_of_a_copy():
     changed = with_overrides(params, {"lr": 0.2, "model.name": "cnn2"})
     assert changed == {"lr": 0.2, "model": {"name": "cnn2", "activation": None}}
     assert params == {"lr": 0.1, "model": {"name": "lenet", "activation": None}}
+
+
+def test_settings_are_read_as_params_yaml_is():
+    texts = ["lr=5e-4", "model.name=lenet", "model.pretrained=null", "optimizer.betas=[0.9, 0.99]", "epochs=3"]
+    assert parse_settings(texts) == {
+        "lr": 0.0005,
+        "model.name": "lenet",
+        "model.pretrained": None,
+        "optimizer.betas": [0.9, 0.99],
+        "epochs": 3,
+    }
 
 
 @pytest.mark.parametrize("key", ["nothing", "model.nothing", "nothing.name", "lr.deeper"])

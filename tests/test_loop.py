@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import shutil
 
 import pytest
 import torch
@@ -98,6 +99,17 @@ def test_a_plateau_schedule_needs_validation_images(tiny_data: PreparedData):
 def test_bfloat16_trains_too(tiny_data: PreparedData):
     _, history = fit(tiny_data, train_config(epochs=1, runtime__precision="bfloat16"))
     assert math.isfinite(history[0].train_loss)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile builds its CPU kernels with g++")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_training_follows_eager_training(tiny_data: PreparedData):
+    """Batches of 12, 12, 12 and 2: full ones run compiled, the last one does not."""
+    recipe = {"model__name": "lenet", "epochs": 2}
+    histories = [fit(tiny_data, train_config(**recipe, runtime__compile=mode))[1] for mode in ("none", "default")]
+    for eager, compiled in zip(*histories, strict=True):
+        assert compiled.train_loss == pytest.approx(eager.train_loss, rel=1e-4)
+        assert compiled.val_loss == pytest.approx(eager.val_loss, rel=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

@@ -191,3 +191,21 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(tmp_path: Path, project: Pr
     other.dvc("repro")
     assert other.read(*RESULTS) == project.read(*RESULTS)
     assert other.lock() == project.lock()
+
+
+def test_a_clone_that_pulls_from_the_remote_has_nothing_left_to_do(tmp_path: Path, project: Project):
+    project.dvc("remote", "add", "--default", "storage", str(tmp_path / "remote"))
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "run and remote")
+    project.dvc("push")
+    assert project.run("git", "clone", "-q", str(project.root), str(tmp_path / "clone")).returncode == 0
+
+    def dvc_there(command: str) -> str:
+        environment = {**project.env, "PYTHONPATH": str(tmp_path / "clone/src")}
+        done = subprocess.run(["dvc", command], cwd=tmp_path / "clone", env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    dvc_there("pull")
+    assert stages_run(dvc_there("repro")) == []
+    assert [(tmp_path / "clone" / name).read_bytes() for name in RESULTS] == project.read(*RESULTS)

@@ -1,15 +1,21 @@
 """The stage `prepare` on good and bad competitions: what is wrong is one line, and the old output stays."""
 
 import json
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import py7zr
 import pytest
 from conftest import CLASSES, NUM_TEST, NUM_TRAIN, tiny_image, tiny_members, write_params, write_tiny
+from py7zr.io import BytesIOFactory
 
-from cifar10.config import InputError
+from cifar10 import competition
+from cifar10.archives import ImageArchive, write_7z
+from cifar10.config import DataConfig, InputError, load_config
 from cifar10.dataset import load_prepared
-from cifar10.images import encode_png
+from cifar10.images import decode_image, encode_png
 from cifar10.stages import prepare
 
 
@@ -155,6 +161,61 @@ def test_bad_input_is_one_line_and_the_old_output_stays(here: Path, case):
     assert "\n" not in str(error.value)
     assert {path.name: path.read_bytes() for path in (here / "prepared").iterdir()} == before
     assert sorted(p.name for p in here.iterdir()) == ["data.json", "params.yaml", "prepared", "raw"]
+
+
+def plain_read(archive: ImageArchive):
+    """What `ImageArchive.read` yields, by py7zr's own way of extracting."""
+    factory = BytesIOFactory(1 << 20)
+    with py7zr.SevenZipFile(archive.path) as opened:
+        opened.extractall(factory=factory)
+    return nullcontext((member, factory.products[member.name].read()) for member in archive.members)
+
+
+def test_the_quick_path_and_the_plain_one_give_the_same_files(here: Path, monkeypatch):
+    competition.fetch(load_config(DataConfig, section="data"), here / "raw")  # the digits
+    run(here)
+    (here / "prepared").rename(here / "quick")
+    quick_card = (here / "data.json").read_bytes()
+    monkeypatch.setattr(ImageArchive, "read", plain_read)
+    monkeypatch.setattr(prepare, "decode_images", lambda batch: np.stack([decode_image(data, n) for n, data in batch]))
+    run(here)
+    names = sorted(path.name for path in (here / "quick").iterdir())
+    assert names == sorted(path.name for path in (here / "prepared").iterdir())
+    assert all((here / "quick" / name).read_bytes() == (here / "prepared" / name).read_bytes() for name in names)
+    assert (here / "data.json").read_bytes() == quick_card
+
+
+def test_the_first_thing_wrong_in_the_archives_order_is_told(here: Path, monkeypatch):
+    """Two bad images, then a damaged member; labelled images before test images."""
+    monkeypatch.setattr(prepare, "BATCH_SIZE", 7)
+    members = tiny_members("train", NUM_TRAIN)
+    write_tiny(here / "raw", train=members, test=[("test/1.png", b"oops")], test_ids=[1], test_labels={})
+    for number, expected in (
+        (40, "wrong checksum of train/40.png"),
+        (33, "train/33.png: not a readable PNG image"),
+        (30, "train/30.png: not a readable PNG image"),
+    ):
+        members[number - 1] = (f"train/{number}.png", b"oops")
+        write_7z(here / "raw/train.7z", members, compress=False)
+        whole = bytearray((here / "raw/train.7z").read_bytes())
+        whole[32 + sum(len(data) for _, data in members[:39])] ^= 1
+        (here / "raw/train.7z").write_bytes(whole)
+        with pytest.raises(InputError, match=expected):
+            run(here)
+    assert sorted(path.name for path in here.iterdir()) == ["params.yaml", "raw"]
+
+
+def test_an_interruption_leaves_no_thread_and_nothing_half_written(here: Path, monkeypatch):
+    def interrupt(batch) -> None:
+        raise KeyboardInterrupt
+
+    write_tiny(here / "raw")
+    monkeypatch.setattr(prepare, "decode_images", interrupt)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        run(here)
+    assert threading.active_count() == before
+    assert sorted(path.name for path in here.iterdir()) == ["params.yaml", "raw"]
 
 
 def test_classes_come_from_the_label_file(here: Path):

@@ -62,6 +62,11 @@ def test_words_that_pandas_takes_for_missing_stay_words(tmp_path: Path):
         (b"id,label\n1, frog\n", "line 2: the label ' frog' of id 1 is empty or padded with spaces"),
         (b"id,label\n1,frog\n2,cat\n1,frog\n", "line 4: id 1 is there twice (first in line 2)"),
         (b'id,label\n1,"frog\n', "line 2: unexpected end of data"),
+        (b'id,label\n1,\n2,"frog\n', "line 2: the label '' of id 1 is empty"),
+        (b'id,label\n"1\n2",frog\n', "line 3: id '1\\n2' is not a whole number"),
+        ("id,label\n\u0663,frog\n".encode(), "line 2: id '\u0663' is not a whole number"),
+        (b"id,label\n1" + b"0" * 18 + b",frog\n", "line 2: id '1000000000000000000' is not a whole number"),
+        (b"id,label\n1" + b"0" * 5000 + b",frog\n", "line 2: id '1000000000"),
         (b"id;label\n1;frog\n", "line 1: expected the header id,label, found 'id;label'"),
     ],
 )

@@ -1,24 +1,27 @@
-"""7z archives of numbered images, and folders or zip files of anything: read in memory, nothing extracted to disk.
+"""7z archives of numbered images, read in memory: nothing is extracted to disk.
 
 The only module that uses py7zr.
 """
 
-import io
+import gc
 import re
-import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import py7zr
+from py7zr.compressor import SevenZipDecompressor
 from py7zr.helpers import ArchiveTimestamp
+from py7zr.py7zr import ArchiveFile
 from tqdm import tqdm
 
 from cifar10.config import InputError
 from cifar10.files import atomic_path
-from cifar10.images import FORMATS, MAX_ENCODED_BYTES
+from cifar10.images import MAX_ENCODED_BYTES
+from cifar10.readahead import read_ahead
 
 # `train/17.png`: one image, named by its id, at most one folder deep. Nothing else is read out of an archive.
 _NUMBERED_IMAGE = re.compile(r"(?:[\w-]+/)?(0|[1-9][0-9]{0,17})\.(?:png|jpg|jpeg)", re.IGNORECASE)
@@ -29,7 +32,9 @@ _MEMBER_TIME = ArchiveTimestamp(130266144000000000)
 
 MAX_MEMBERS = 1_000_000
 
-T = TypeVar("T")
+# Decompression runs ahead by this much at most: what the test images gain while the labelled ones are dealt with.
+PIECE_BYTES = 1 << 20
+MAX_PIECES_AHEAD = 192
 
 
 def image_id(name: str) -> int | None:
@@ -38,44 +43,143 @@ def image_id(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def read_ids(archive: Path) -> list[int]:
-    """Ids of all images in a 7z archive, in its order, from the header alone.
+class Member(NamedTuple):
+    """One image in an archive, as the header describes it."""
+
+    id: int
+    name: str
+    num_bytes: int
+    crc32: int | None
+
+
+class _Block(NamedTuple):
+    """Members that were compressed as one stream (7-Zip's word is folder)."""
+
+    position: int  # in the file
+    packed_bytes: int
+    num_bytes: int
+    methods: Any  # in py7zr's terms
+    sizes: list[int]  # after each of the methods
+    crc32: int | None
+
+
+@dataclass(frozen=True)
+class ImageArchive:
+    """A 7z archive of numbered images: its header, and a way to read them all."""
+
+    path: Path
+    members: list[Member]
+    blocks: list[_Block]
+
+    @contextmanager
+    def read(self) -> Iterator[Iterator[tuple[Member, bytes]]]:
+        """Yield an iterator over all members and their bytes, in the archive's order, one decompression pass.
+
+        A thread begins at once to decompress, so that two archives are read side by side; it keeps at most
+        MAX_PIECES_AHEAD of PIECE_BYTES in memory. The iterator raises InputError at the first damaged member.
+        """
+        with read_ahead(self._decompress(), MAX_PIECES_AHEAD) as pieces:
+            yield self._split(pieces)
+
+    def _decompress(self) -> Iterator[bytes]:
+        """The bytes of all members, one after the other, in pieces."""
+        with _one_line(self.path), self.path.open("rb") as file:
+            for block in self.blocks:
+                file.seek(block.position)
+                yield from _decompress_block(block, file)
+
+    def _split(self, pieces: Iterator[bytes]) -> Iterator[tuple[Member, bytes]]:
+        piece, start = b"", 0
+        for member in self.members:
+            while len(piece) - start < member.num_bytes:
+                piece, start = piece[start:] + next(pieces), 0
+            data = piece[start : start + member.num_bytes]
+            start += member.num_bytes
+            if member.crc32 not in (None, zlib.crc32(data)):
+                raise InputError(_damaged(self.path, f"wrong checksum of {member.name}"))
+            yield member, data
+        left = list(pieces)  # raises where the last block's own checksum, known after its last piece, is wrong
+        assert not left
+
+
+def _decompress_block(block: _Block, file: BinaryIO) -> Iterator[bytes]:
+    """A block in pieces of PIECE_BYTES or less, by whatever methods py7zr knows; `file` stands at its beginning."""
+    decompressor = SevenZipDecompressor(block.methods, block.packed_bytes, block.sizes, block.crc32)
+    missing = block.num_bytes
+    while missing:
+        before = file.tell()
+        piece = bytes(decompressor.decompress(file, min(missing, PIECE_BYTES)))
+        if not piece and file.tell() == before:
+            raise py7zr.Bad7zFile("data ends too early")
+        missing -= len(piece)
+        yield piece
+    if block.crc32 is not None and not decompressor.check_crc():
+        raise py7zr.Bad7zFile("wrong checksum")
+
+
+def open_images(path: Path) -> ImageArchive:
+    """Read the header of a 7z archive of images named by their ids; nothing is decompressed.
 
     Raises:
         InputError: not a 7z archive, encrypted, a member that is not a numbered image, one that is too large, or an
             id that is there twice.
     """
-    return _open(archive, lambda opened: [number for number, _ in _members(archive, opened).values()])
+    archive = _read_header(path)
+    gc.collect()  # py7zr's own view of it, a kilobyte for each member, holds itself in memory by a circle
+    return archive
 
 
-def visit_images(archive: Path, visit: Callable[[int, str, bytes], None]) -> None:
-    """Call `visit(id, name, encoded bytes)` for every image of a 7z archive, in its order, one decompression pass.
+def _read_header(path: Path) -> ImageArchive:
+    with _one_line(path), path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
+        if archive.needs_password():
+            raise py7zr.PasswordRequired([], "the data are encrypted")
+        members, blocks = _check_members(path, archive.files), _list_blocks(archive)
+        if sum(member.num_bytes for member in members) != sum(block.num_bytes for block in blocks):
+            raise py7zr.Bad7zFile("sizes contradict each other")
+        return ImageArchive(path, members, blocks)
 
-    Raises:
-        InputError: as `read_ids`, or damaged data (every member's CRC is checked). What `visit` raises passes through.
-    """
-    _open(archive, lambda opened: opened.extractall(factory=_VisitorFactory(_members(archive, opened), visit)))
 
-
-def _members(archive: Path, opened: py7zr.SevenZipFile) -> dict[str, tuple[int, py7zr.FileInfo]]:
-    """Member name -> (id, header entry); refuses what must not be read before anything is decompressed."""
-    members: dict[str, tuple[int, py7zr.FileInfo]] = {}
-    names_by_id: dict[int, str] = {}
-    for info in opened.list():
-        if info.is_directory:
+def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
+    """The images of an archive; refuses what must not be read before anything is decompressed."""
+    members: dict[int, Member] = {}
+    for file in files:
+        name, num_bytes = file.filename, file.uncompressed
+        if file.is_directory and not num_bytes:
             continue
-        number = image_id(info.filename)
-        if number is None or info.is_symlink:
-            raise InputError(f"{archive}: member {info.filename[:60]!r} is not an image named by its id (17.png)")
-        if number in names_by_id:
-            raise InputError(f"{archive}: id {number} is there twice ({names_by_id[number]} and {info.filename})")
-        if info.uncompressed > MAX_ENCODED_BYTES:
-            raise InputError(f"{archive}: {info.filename} has {info.uncompressed:,} bytes; not a 32x32 image")
-        names_by_id[number] = info.filename
-        members[info.filename] = (number, info)
+        number = image_id(name)
+        if number is None or file.is_symlink:
+            raise InputError(f"{path}: member {name[:60]!r} is not an image named by its id (17.png)")
+        if number in members:
+            raise InputError(f"{path}: id {number} is there twice ({members[number].name} and {name})")
+        if not 0 <= num_bytes <= MAX_ENCODED_BYTES:
+            raise InputError(f"{path}: {name} has {num_bytes:,} bytes; not a 32x32 image")
+        members[number] = Member(number, name, num_bytes, file.crc32)
     if len(members) > MAX_MEMBERS:
-        raise InputError(f"{archive}: {len(members):,} images; at most {MAX_MEMBERS:,} are read")
-    return members
+        raise InputError(f"{path}: {len(members):,} images; at most {MAX_MEMBERS:,} are read")
+    return list(members.values())
+
+
+def _list_blocks(archive: py7zr.SevenZipFile) -> list[_Block]:
+    """Where the blocks lie and how they are compressed."""
+    streams = archive.header.main_streams
+    if streams is None:  # no member has any bytes
+        return []
+    assert streams.packinfo is not None
+    assert streams.unpackinfo is not None
+    start = archive.afterheader + streams.packinfo.packpos
+    return [
+        _Block(
+            start + position,
+            packed_bytes,
+            folder.get_unpack_size(),
+            folder.coders,
+            folder.unpacksizes,
+            folder.crc if folder.digestdefined else None,
+        )
+        for position, packed_bytes, folder in zip(
+            streams.packinfo.packpositions, streams.packinfo.packsizes, streams.unpackinfo.folders, strict=False
+        )
+    ]
 
 
 def write_7z(path: Path, members: Iterable[tuple[str, bytes]], compress: bool = True) -> None:
@@ -99,107 +203,20 @@ class _Timeless(py7zr.SevenZipFile):
         return info
 
 
-def _open(path: Path, read: Callable[[py7zr.SevenZipFile], T]) -> T:
-    """Open a 7z archive, hand it to `read`, and turn py7zr's many ways to fail into one line."""
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Turn py7zr's many ways to fail into one."""
     try:
-        # Given a file object, py7zr reads the blocks of an archive in turn; given a path, in threads.
-        with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
-            if archive.needs_password():
-                raise InputError(f"{path}: the archive is encrypted; the competition's files are not")
-            return read(archive)
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
+    except py7zr.PasswordRequired:
+        raise InputError(f"{path}: the archive is encrypted; the competition's files are not") from None
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # py7zr raises its own, lzma's, struct's, and on damage KeyError, TypeError and others
-        reason = " ".join(str(error).split())[:80] or type(error).__name__
-        raise InputError(f"{path}: not a whole 7z archive ({reason}); fetch it again") from None
+        raise InputError(_damaged(path, " ".join(str(error).split())[:80] or type(error).__name__)) from None
 
 
-class _Visitor(py7zr.Py7zIO):
-    """Collects one member and hands it on, if it is whole, when py7zr closes it."""
-
-    def __init__(self, number: int, info: py7zr.FileInfo, visit: Callable[[int, str, bytes], None]) -> None:
-        self.number, self.info, self.visit, self.buffer = number, info, visit, io.BytesIO()
-
-    def write(self, s: bytes | bytearray) -> int:
-        return self.buffer.write(s)
-
-    def read(self, size: int | None = None) -> bytes:
-        return self.buffer.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self.buffer.seek(offset, whence)
-
-    def flush(self) -> None:
-        pass
-
-    def size(self) -> int:
-        return self.buffer.getbuffer().nbytes
-
-    def close(self) -> None:
-        data = self.buffer.getvalue()
-        # py7zr closes a damaged member too, and raises its error only afterwards: leave the word to it.
-        if len(data) == self.info.uncompressed and self.info.crc32 in (None, zlib.crc32(data)):
-            self.visit(self.number, self.info.filename, data)
-
-
-class _VisitorFactory(py7zr.WriterFactory):
-    def __init__(
-        self, members: dict[str, tuple[int, py7zr.FileInfo]], visit: Callable[[int, str, bytes], None]
-    ) -> None:
-        self.members, self.visit = members, visit
-
-    def create(self, filename: str) -> py7zr.Py7zIO:
-        return _Visitor(*self.members[filename], self.visit)
-
-
-class FolderTree:
-    """The files below a folder, hidden ones left out, in sorted order."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        paths = (path for path in root.rglob("*") if path.is_file())
-        self.names = sorted(n for n in (path.relative_to(root).as_posix() for path in paths) if not _is_hidden(n))
-
-    @contextmanager
-    def open(self, name: str) -> Iterator[io.BufferedIOBase]:
-        with (self.root / name).open("rb") as file:
-            yield file
-
-
-class ZipTree:
-    """The files inside a zip, hidden ones left out, a single folder around everything taken off, in sorted order."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise InputError(f"{path}: not a whole zip file ({error}); fetch it again") from None
-        self.path = path
-        inside = [i.filename for i in self.zip.infolist() if not i.is_dir() and not _is_hidden(i.filename)]
-        tops = {name.partition("/")[0] for name in inside}
-        wrapped = len(tops) == 1 and tops.isdisjoint({"train", "test"}) and all("/" in name for name in inside)
-        self.prefix = f"{tops.pop()}/" if wrapped else ""
-        self.names = sorted(name.removeprefix(self.prefix) for name in inside)
-
-    @contextmanager
-    def open(self, name: str) -> Iterator[io.BufferedIOBase]:
-        try:
-            with self.zip.open(self.prefix + name) as file:
-                yield cast(io.BufferedIOBase, file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"{self.path}: {name}: damaged or encrypted ({error}); fetch it again") from None
-
-
-# A folder or a zip file, seen alike: sorted `names` (relative, with `/`) and `open(name)`.
-FileTree = FolderTree | ZipTree
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part in ("__MACOSX", "Thumbs.db") for part in name.split("/"))
-
-
-def is_image(name: str) -> bool:
-    """Whether a name ends like an image file that `images.decode_image` reads."""
-    return name[name.rfind(".") :].lower() in FORMATS
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path}: not a whole 7z archive ({reason}); fetch it again"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from cifar10.config import Config, InputError, parse_yaml
+from cifar10.config import PARAMS, Config, InputError, parse_yaml
 
 EXPERIMENTS = Path("experiments.yaml")
 
@@ -52,6 +52,12 @@ def find_experiment(name: str, experiments: dict[str, Experiment], path: Path = 
         close = difflib.get_close_matches(name, experiments, n=3) or list(experiments)
         raise InputError(f"{path}: no experiment {name!r}; there are {', '.join(close)}")
     return experiments[name]
+
+
+def parse_settings(texts: list[str]) -> dict[str, Any]:
+    """`lr=0.1` and the like of a command line -> key and value, read as params.yaml is."""
+    pairs = (text.partition("=") for text in texts)
+    return {key: parse_yaml(f"value: {value}", PARAMS)["value"] for key, _, value in pairs}
 
 
 def with_overrides(params: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Several processes, one for each device, on torch's own engines: torchrun starts and torch.distributed joins them."""
 
+import logging
 import os
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cifar10.config import MENDABLE, PARAMS, InputError
+
+SECONDS_TO_SPEAK = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
     """A stage that starts itself `num_processes()` times under torchrun where more than one process is asked for.
 
     Under torchrun already (`torchrun --nnodes 2 ... -m cifar10.stages.train ...` on several hosts), it just runs. What
-    a person can mend is the same in every process, so the first one alone tells it.
+    a person can mend is mostly the same in every process: the first one tells it and torchrun ends the others, which
+    wait with theirs.
     """
 
     def start(*paths: Path) -> None:
@@ -75,7 +80,7 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
             main(*paths)
         except MENDABLE:
             if int(os.environ.get("RANK", 0)) > 0:
-                sys.exit(1)
+                time.sleep(SECONDS_TO_SPEAK)
             raise
         finally:
             if dist.is_initialized():
@@ -100,6 +105,7 @@ def _torchrun(count: int, arguments: list[str]) -> None:
         min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=str(uuid.uuid4()),
         rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
     )  # fmt: skip
+    logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
     try:
         elastic_launch(config, sys.executable)("-m", specification.name, *arguments)
     except ChildFailedError:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cifar10.config import PARAMS, Config, InputError, load_config
+from cifar10.gpus import claim_gpu
 from cifar10.processes import join
 from cifar10.reproducibility import use_deterministic_kernels
 
@@ -39,8 +40,9 @@ class Runtime:
         """Raises InputError where the device asked for is not there."""
         self.device = _resolve_device(config.device)
         self.world = join(self.device.type)
-        if self.device.type == "cuda" and self.world.size > 1:
-            self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        if self.device.type == "cuda":
+            index = int(os.environ["LOCAL_RANK"]) if self.world.size > 1 else claim_gpu()
+            self.device = torch.device("cuda", index)
             torch.cuda.set_device(self.device)
         self.compile = config.compile
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format

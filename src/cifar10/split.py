@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Int64
-from sklearn.model_selection import train_test_split
 
 from cifar10.config import InputError
 
@@ -21,6 +20,8 @@ def split_rows(
     Raises:
         InputError: too few images for the fraction.
     """
+    from sklearn.model_selection import train_test_split  # a second, in which `prepare` unpacks images already
+
     rows = np.arange(len(labels))
     if val_fraction == 0:
         return rows, rows[:0]

@@ -20,7 +20,7 @@ def write_submission(path: Path, labels_by_id: dict[int, str], sample: Path, cla
     if len(missing):
         raise InputError(f"{sample}: id {missing.iloc[0]} has no image in test.7z ({len(missing):,} such ids)")
     table = pd.DataFrame(dict(zip(HEADER, (ids, ids.map(labels_by_id)), strict=True)))
-    check_submission(table, sample, classes, path)
+    _check(table, ids, sample, classes, path)
     write_csv(path, table)
 
 
@@ -30,7 +30,10 @@ def check_submission(table: pd.DataFrame, sample: Path, classes: Collection[str]
     Raises:
         InputError: naming the file and the first row that is wrong.
     """
-    expected = read_table(sample)["id"]
+    _check(table, read_table(sample)["id"], sample, classes, path)
+
+
+def _check(table: pd.DataFrame, expected: "pd.Series[int]", sample: Path, classes: Collection[str], path: Path) -> None:
     if len(table) != len(expected):
         raise InputError(f"{path}: {len(table):,} rows, {sample} has {len(expected):,}")
     wrong = (table["id"] != expected).to_numpy().nonzero()[0]

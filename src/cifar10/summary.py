@@ -34,7 +34,7 @@ class Summary:
 
 def summarize_model(model: nn.Module, size_pixels: int = 32) -> Summary:
     """Send one black image through the model and note what each layer does; counted by torch's own flop counter."""
-    image = torch.zeros(1, 3, size_pixels, size_pixels)
+    image = torch.zeros(1, 3, size_pixels, size_pixels, device=next(model.parameters()).device)
     model.eval()  # a single image has no variance for batch normalisation
     calls: list[tuple[str, nn.Module, torch.Size]] = []
     leaves = {module: name for name, module in model.named_modules() if not list(module.children())}

@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cifar10.archives import FileTree, FolderTree, ZipTree, image_id, is_image, read_ids
+from cifar10.archives import image_id, open_images
 from cifar10.competition.layout import FILES, write_competition, write_labels, write_sample_submission
 from cifar10.config import PARAMS, DataConfig, InputError
+from cifar10.file_trees import FileTree, FolderTree, ZipTree, is_image
 from cifar10.tables import read_table
 
 EXPECTED = "train.7z + test.7z + trainLabels.csv, or train/1.png ... + trainLabels.csv, or train/<class>/*.png"
@@ -54,7 +55,8 @@ def _copy_four_files(tree: FileTree, out: Path) -> None:
         if name in tree.names:
             _copy(tree, name, out)
     if "sampleSubmission.csv" not in tree.names:
-        write_sample_submission(out, read_ids(out / "test.7z"), _first_label(out))
+        test_ids = (member.id for member in open_images(out / "test.7z").members)
+        write_sample_submission(out, test_ids, _first_label(out))
     if "solution.csv" not in tree.names:
         write_labels(out / "solution.csv", [], [])
 

@@ -1,20 +1,24 @@
 """prepare: archives -> arrays, a split, a data card; every image is decoded once, from memory."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 from tqdm import tqdm
 
 from cifar10 import stages
-from cifar10.archives import read_ids, visit_images
+from cifar10.archives import ImageArchive, Member, open_images
 from cifar10.config import DataConfig, InputError, load_config
 from cifar10.datacard import describe, duplicate_groups
 from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics
 from cifar10.files import atomic_folder, atomic_write
-from cifar10.images import SIZE_PIXELS, decode_image
+from cifar10.images import SIZE_PIXELS, decode_images
 from cifar10.split import split_rows
 from cifar10.tables import read_table
+
+BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels still fit into the cache
 
 
 def main(raw: Path, prepared: Path, card: Path) -> None:
@@ -23,19 +27,20 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
     labels = _read_labels(raw / "trainLabels.csv")
     classes = sorted(set(labels.values()))
     solution = _read_solution(raw / "solution.csv", classes)
-    train_ids, test_ids = read_ids(raw / "train.7z"), read_ids(raw / "test.7z")
-    for number in sorted(set(train_ids) - labels.keys())[:1]:
-        raise InputError(f"{raw / 'train.7z'}: image {number} has no label in {raw / 'trainLabels.csv'}")
-    with atomic_folder(prepared) as folder:
-        labelled = _decode(raw / "train.7z", train_ids, raw / "trainLabels.csv", labels, classes, folder / "labelled")
-        test = _decode(raw / "test.7z", test_ids, raw / "solution.csv", solution, classes, folder / "test")
-
+    train_archive, test_archive = open_images(raw / "train.7z"), open_images(raw / "test.7z")
+    for number in sorted({member.id for member in train_archive.members} - labels.keys())[:1]:
+        raise InputError(f"{train_archive.path}: image {number} has no label in {raw / 'trainLabels.csv'}")
+    train_ids, train_labels = _match(train_archive, raw / "trainLabels.csv", labels, classes)
+    test_ids, test_labels = _match(test_archive, raw / "solution.csv", solution, classes)
+    with atomic_folder(prepared) as folder, train_archive.read() as train_members, test_archive.read() as test_members:
+        labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
         groups = duplicate_groups(labelled.images)
         train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
         mean, std = channel_statistics(labelled.images, train_rows)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)
         (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
+        test = _decode(test_archive, test_members, test_ids, test_labels, folder / "test")
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, groups), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
@@ -62,37 +67,64 @@ def _read_solution(path: Path, classes: list[str]) -> dict[int, str]:
     return dict(zip(table["id"].tolist(), table["label"].tolist(), strict=True))
 
 
-def _decode(
-    archive: Path, found: list[int], label_file: Path, labels: dict[int, str], classes: list[str], target: Path
-) -> ImageSet:
-    """Decode an archive into `<target>_images.npy`, `_labels.npy` and `_ids.npy`, rows sorted by id.
+def _match(
+    archive: ImageArchive, label_file: Path, labels: dict[int, str], classes: list[str]
+) -> tuple[Int64[np.ndarray, " images"], Int64[np.ndarray, " images"]]:
+    """Ids of an archive's images, ascending, and their labels; UNKNOWN for an image without an entry in `labels`.
 
-    `found` are the ids in the archive. An image without an entry in `labels` is UNKNOWN; an entry without an image is
-    an error.
+    Raises:
+        InputError: an entry has no image.
     """
-    ids = np.sort(np.array(found, dtype=np.int64))
-    row_of = {number: row for row, number in enumerate(ids.tolist())}
-    for number in sorted(labels.keys() - row_of.keys())[:1]:
-        raise InputError(f"{label_file}: id {number} has a label, but {archive} has no image {number}")
+    ids = np.sort(np.array([member.id for member in archive.members], dtype=np.int64))
+    for number in sorted(labels.keys() - set(ids.tolist()))[:1]:
+        raise InputError(f"{label_file}: id {number} has a label, but {archive.path} has no image {number}")
     class_of = {name: number for number, name in enumerate(classes)}
-    numbers = [class_of[labels[i]] if i in labels else UNKNOWN for i in row_of]
+    numbers = [class_of[labels[number]] if number in labels else UNKNOWN for number in ids.tolist()]
+    return ids, np.array(numbers, dtype=np.int64)
 
+
+def _decode(
+    archive: ImageArchive,
+    members: Iterator[tuple[Member, bytes]],
+    ids: Int64[np.ndarray, " images"],
+    labels: Int64[np.ndarray, " images"],
+    target: Path,
+) -> ImageSet:
+    """Decode an archive into `<target>_images.npy`, `_labels.npy` and `_ids.npy`, rows sorted by id."""
     shape = (len(ids), 3, SIZE_PIXELS, SIZE_PIXELS)
     images = np.lib.format.open_memmap(f"{target}_images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    with tqdm(total=len(ids), desc=f"prepare: {archive.name}", unit=" images", disable=None) as bar:
-
-        def keep(number: int, name: str, data: bytes) -> None:
+    with tqdm(total=len(ids), desc=f"prepare: {archive.path.name}", unit=" images", disable=None) as bar:
+        for batch in _batches(members):
+            rows = np.searchsorted(ids, [member.id for member, _ in batch])
             try:
-                images[row_of[number]] = decode_image(data, name)
+                images[rows] = decode_images([(member.name, data) for member, data in batch])
             except InputError as error:
-                raise InputError(f"{archive}: {error}") from None
-            bar.update()
+                raise InputError(f"{archive.path}: {error}") from None
+            bar.update(len(batch))
+    np.save(f"{target}_labels.npy", labels)
+    np.save(f"{target}_ids.npy", ids)
+    return ImageSet(images, labels, ids)
 
-        visit_images(archive, keep)
-    result = ImageSet(images, np.array(numbers, dtype=np.int64), ids)
-    np.save(f"{target}_labels.npy", result.labels)
-    np.save(f"{target}_ids.npy", result.ids)
-    return result
+
+def _batches(members: Iterator[tuple[Member, bytes]]) -> Iterator[list[tuple[Member, bytes]]]:
+    """Members in lists of BATCH_SIZE; of a damaged archive all that comes before the damage, then its error.
+
+    So whatever is wrong, the first thing in the archive's order is what the user is told.
+    """
+    batch: list[tuple[Member, bytes]] = []
+    damage = None
+    try:
+        for member in members:
+            batch.append(member)
+            if len(batch) == BATCH_SIZE:
+                yield batch
+                batch = []
+    except InputError as error:
+        damage = error
+    if batch:
+        yield batch
+    if damage:
+        raise damage
 
 
 if __name__ == "__main__":
