@@ -1,13 +1,14 @@
 # make            environment, then every stage on the embedded sample
 # make test       everything that CI checks
 # make table      the README's table of experiments, from the committed records
+# make screenshots  the README's pictures, from the last run's report (needs Chromium)
 # make lock       requirements.lock anew from pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
 RUN := . $(VENV)/bin/activate &&
 
-.PHONY: all environment test table lock clean
+.PHONY: all environment test table screenshots lock clean
 
 all: environment
 	@$(RUN) dvc repro && echo && cifar10 results
@@ -20,6 +21,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	$(RUN) python docs/plots_page.py
 	@touch $@
 
 test: environment
@@ -30,9 +32,12 @@ table: environment
 
 # One file for every platform and Python: environment markers say where a line applies. Pins that still fit are kept;
 # `make lock LOCK=--upgrade` takes the newest.
+screenshots: environment
+	$(RUN) python docs/screenshots.py
+
 lock: environment
 	$(VENV)/bin/uv pip compile $(LOCK) --universal --python-version 3.11 --extra dev --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) logs dvc_plots
+	rm -rf $(VENV) logs runs dvc_plots

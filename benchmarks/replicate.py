@@ -88,10 +88,10 @@ def _prepare(out: Path, params: dict[str, Any]) -> tuple[Path, Path]:
 
 def _run(folder: Path, params: dict[str, Any], prepared: Path, sample: Path) -> tuple[Record, dict[str, int]]:
     """Train, evaluate and predict in `folder`; the run's figures, and the number of images of each part."""
-    model, reports = folder / "model.pt", folder / "reports"
+    model, reports, card = folder / "model.pt", folder / "reports", prepared.with_name("data.json")
     with _inside(folder, params):
         train.main(prepared, model, reports / "train")
-        evaluate.main(prepared, model, reports / "train/history.csv", reports / "eval", reports / "report.html")
+        evaluate.main(prepared, model, reports / "train/history.csv", card, reports / "eval", reports / "report.html")
         predict.main(prepared, sample, model, folder / "submission.csv")
     metrics = json.loads((reports / "eval/metrics.json").read_text())
     training = json.loads((reports / "train/metrics.json").read_text())

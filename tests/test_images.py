@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cifar10.config import InputError
-from cifar10.images import decode_image, encode_png
+from cifar10.images import PICTURE_FORMATS, decode_image, decode_picture, encode_png
 
 RGB = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
 
@@ -85,3 +85,59 @@ def test_what_is_not_a_32x32_png_is_refused_by_name(data, expected):
     with pytest.raises(InputError) as error:
         decode_image(data, "train/7.png")
     assert str(error.value).startswith(f"train/7.png: {expected}")
+
+
+def test_a_picture_of_32x32_keeps_its_pixels():
+    assert (decode_picture(GOOD, "a") == RGB).all()
+
+
+MODES = {"PNG": ("1", "L", "LA", "P", "RGB", "RGBA"), "JPEG": ("L", "RGB", "CMYK"), "GIF": ("P",), "TIFF": ("RGB", "F")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [(kind, mode) for kind in PICTURE_FORMATS for mode in MODES.get(kind, ("RGB",))]
+)
+def test_a_picture_of_any_size_and_mode_becomes_32x32(kind, mode):
+    image = Image.new("RGB", (200, 77), (255, 255, 255))
+    pixels = decode_picture(encoded(image.convert(mode), kind), "a.xyz")
+    assert pixels.shape == (3, 32, 32)
+    assert pixels.min() > 250
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+def test_odd_transparency_does_not_warn():
+    image = Image.new("P", (32, 32))
+    assert decode_picture(encoded(image, transparency=bytes(range(256))), "a").shape == (3, 32, 32)
+
+
+def test_a_picture_is_shrunk_without_aliasing():
+    """Lines of one pixel, black and white by turns, become grey and not black or white."""
+    stripes = np.zeros((320, 320), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    pixels = decode_picture(encoded(Image.fromarray(stripes)), "a")
+    assert abs(pixels[:, 4:-4, 4:-4].astype(int) - 127).max() <= 3
+
+
+def test_a_picture_is_turned_as_its_exif_data_says():
+    image = Image.fromarray(RGB.transpose(1, 2, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    expected = np.rot90(RGB, k=-1, axes=(1, 2))
+    assert (decode_picture(encoded(image, exif=exif), "a") == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "not a readable picture (unknown format)"),
+        (b"<svg></svg>", "not a readable picture (unknown format)"),
+        (GOOD[:200], "not a readable picture"),
+        (bomb(), "too many pixels for a picture"),
+    ],
+    ids=["empty", "text", "cut", "bomb"],
+)
+def test_what_is_not_a_picture_is_refused_by_name(data, expected):
+    with pytest.raises(InputError) as error:
+        decode_picture(data, "http://a/b.png")
+    assert str(error.value).startswith(f"http://a/b.png: {expected}")
+    assert "\n" not in str(error.value)

@@ -55,3 +55,19 @@ def test_without_git_nothing_is_claimed(tmp_path: Path, monkeypatch):
     assert lineage.commit() == ""
     assert lineage.experiment() == "workspace"
     assert lineage.changed_params() == {}
+
+
+def test_the_last_commits_out_is_read_from_dvcs_cache(repository: Path):
+    metrics = Path("reports/eval/metrics.json")
+    assert lineage.committed_out(metrics) is None  # no lock file yet
+    lock = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n  b:\n    outs:\n    - path: {}\n      md5: abcdef\n"
+    (repository / "dvc.lock").write_text(lock.format(metrics))
+    assert lineage.committed_out(metrics) is None  # not committed
+    lineage._git("add", "dvc.lock")
+    lineage._git("commit", "-qm", "run")
+    assert lineage.committed_out(metrics) is None  # not in the cache
+    cached = repository / ".dvc/cache/files/md5/ab/cdef"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"{}")
+    assert lineage.committed_out(metrics) == b"{}"
+    assert lineage.committed_out(Path("other.json")) is None

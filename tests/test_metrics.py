@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
-from cifar10.metrics import score
+from cifar10.metrics import accuracy_interval, count_confusions, macro_f1_interval, score
 
 CLASSES = ["a", "b", "c"]
 #                  a  a  a  a  b  b  b  c
@@ -33,3 +34,31 @@ def test_a_class_that_does_not_occur_still_counts():
 def test_all_right_is_one():
     result = score(LABELS, LABELS, CLASSES)
     assert result["accuracy"] == result["macro_f1"] == 1
+
+
+def test_confusions_have_truth_in_rows():
+    assert count_confusions(LABELS, PREDICTED, 3).tolist() == [[3, 1, 0], [1, 2, 0], [1, 0, 0]]
+
+
+def test_wilson_by_hand():
+    """With z = 1.96: (0.9 + z^2/20 -+ z sqrt(0.09/10 + z^2/400)) / (1 + z^2/10)."""
+    assert accuracy_interval(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    low, high = accuracy_interval(10, 10)
+    assert low == pytest.approx(0.7225, abs=1e-4)
+    assert high == pytest.approx(1)
+
+
+def test_the_bootstrap_equals_one_over_the_images_themselves():
+    labels = np.arange(60) % 3
+    predicted = np.where(np.arange(60) % 5 == 0, (labels + 1) % 3, labels)
+    low, high = macro_f1_interval(count_confusions(labels, predicted, 3), np.random.default_rng(0))
+    generator = np.random.default_rng(1)
+    drawn = [generator.integers(60, size=60) for _ in range(2000)]
+    scores = [f1_score(labels[rows], predicted[rows], average="macro") for rows in drawn]
+    assert (low, high) == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])), abs=0.02)
+
+
+def test_the_bootstrap_repeats_itself():
+    counts = count_confusions(LABELS, PREDICTED, 3)
+    first, again = (macro_f1_interval(counts, np.random.default_rng(7)) for _ in range(2))
+    assert first == again

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from conftest import CLASSES, NUM_TEST, ROOT, write_params, write_tiny
+from ruamel.yaml import YAML
 
 from cifar10.submission import check_submission
 from cifar10.tables import read_table
@@ -48,6 +50,13 @@ class Project:
 
     def read(self, *names: str) -> list[bytes]:
         return [(self.root / name).read_bytes() for name in names]
+
+    def lock(self) -> dict[str, Any]:
+        """dvc.lock without the report, the one out that tells the time and the commit."""
+        lock = YAML(typ="safe").load(self.root / "dvc.lock")
+        outs = lock["stages"]["evaluate"]["outs"]
+        outs[:] = [out for out in outs if out["path"] != "reports/report.html"]
+        return lock
 
 
 def stages_run(output: str) -> list[str]:
@@ -114,6 +123,24 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
     assert len(table.splitlines()) >= 4  # header, workspace, main, two experiments
 
 
+def test_experiments_are_compared(project: Project):
+    """After the test before: the commit with lr 0.02, an experiment with 0.1, and this machine's log of both."""
+    names = re.findall(r"\w+-\w+", project.dvc("exp", "list", "--name-only"))
+    done = project.run("cifar10", "compare", "HEAD", *names, "--plot", "curves.svg")
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.splitlines()
+    assert [line.split()[0] for line in table[: 2 + len(names)]] == ["run", "HEAD", *names]
+    assert any(line.endswith("lr=0.1") for line in table)
+    assert all(re.search(r" \d+ *(lr=0.1)?$", line) for line in table[1 : 2 + len(names)])
+    assert (project.root / "curves.svg").is_file()
+    (project.root / "curves.svg").unlink()
+    (project.root / ".dvc/cache").rename(project.root / ".dvc/lost")
+    lost = project.run("cifar10", "compare", "HEAD")
+    (project.root / ".dvc/lost").rename(project.root / ".dvc/cache")
+    assert lost.returncode == 1
+    assert lost.stderr == "error: HEAD: has no reports/eval/metrics.json, or DVC's cache lost it\n"
+
+
 def test_plots_are_drawn_from_the_run(project: Project):
     project.dvc("plots", "show", "--out", "plots")
     page = (project.root / "plots/index.html").read_text()
@@ -147,7 +174,7 @@ def test_a_bad_parameter_stops_with_one_line_and_loses_nothing(project: Project)
 def test_a_stage_alone_ends_with_one_line_and_code_1(tmp_path: Path, project: Project, stage):
     """In a folder that has parameters and nothing else every stage but the first lacks its input."""
     write_params(tmp_path / "params.yaml", {"data.source": "local", "data.path": "nowhere"})
-    arguments = {"download": 1, "prepare": 3, "train": 3, "evaluate": 5, "predict": 4}[stage]
+    arguments = {"download": 1, "prepare": 3, "train": 3, "evaluate": 6, "predict": 4}[stage]
     done = subprocess.run(
         [sys.executable, "-m", f"cifar10.stages.{stage}", *(f"p{i}" for i in range(arguments))],
         cwd=tmp_path, env=project.env, capture_output=True, text=True,
@@ -162,7 +189,8 @@ def test_the_same_run_elsewhere_gives_the_same_bytes(tmp_path: Path, project: Pr
     other = Project(tmp_path, raw)
     other.env.update(TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7")
     other.dvc("repro")
-    assert other.read(*RESULTS, "dvc.lock") == project.read(*RESULTS, "dvc.lock")
+    assert other.read(*RESULTS) == project.read(*RESULTS)
+    assert other.lock() == project.lock()
 
 
 def test_a_clone_that_pulls_from_the_remote_has_nothing_left_to_do(tmp_path: Path, project: Project):

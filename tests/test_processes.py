@@ -61,6 +61,7 @@ def prepared(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The tiny dataset with 31 training images: two processes cannot share the last batch of 7 evenly."""
     folder = tmp_path_factory.mktemp("uneven") / "prepared"
     shutil.copytree(tiny_prepared, folder)
+    shutil.copy(tiny_prepared.with_name("data.json"), folder.parent)
     np.save(folder / "train_rows.npy", np.load(folder / "train_rows.npy")[:31])
     return folder
 
@@ -98,7 +99,8 @@ def test_one_process_speaks_for_all(together: tuple[Path, str]):
 
 def test_evaluate_shares_its_images_too(prepared: Path, together: tuple[Path, str]):
     folder = together[0]
-    stage(folder, "evaluate", prepared, MODEL, REPORTS / "train/history.csv", REPORTS / "eval", REPORTS / "report.html")
+    outs = (REPORTS / "eval", REPORTS / "report.html")
+    stage(folder, "evaluate", prepared, MODEL, REPORTS / "train/history.csv", prepared.with_name("data.json"), *outs)
     assert json.loads((folder / "reports/eval/metrics.json").read_text())["validation"]["images"] == 10
 
 

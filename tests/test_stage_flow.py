@@ -19,7 +19,10 @@ def run(here: Path, raw: dict | None = None, **overrides) -> None:
     write_tiny(here / "raw", **(raw or {}))
     prepare.main(here / "raw", here / "prepared", here / "data.json")
     train.main(here / "prepared", here / "model.pt", here / "train")
-    evaluate.main(here / "prepared", here / "model.pt", here / "train/history.csv", here / "eval", here / "report.html")
+    evaluate.main(
+        here / "prepared", here / "model.pt", here / "train/history.csv", here / "data.json",
+        here / "eval", here / "report.html",
+    )  # fmt: skip
     predict.main(here / "prepared", here / "raw/sampleSubmission.csv", here / "model.pt", here / "submission.csv")
 
 

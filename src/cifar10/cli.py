@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
-from cifar10.commands import experiments
+from cifar10.commands import experiments, look
+from cifar10.commands.look import REPORT
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
 
-REPORT = Path("reports/report.html")
 SUBMISSION = Path("submissions/submission.csv")
 
 
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
     experiments.add(commands)
+    look.add(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))

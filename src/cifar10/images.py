@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cifar10.config import InputError
 from cifar10.png import SIZE_PIXELS, decode_plain_pngs
 
 # A file's ending decides the one format it may hold: Pillow by itself would open a GIF named `.png` without a word.
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+# What a picture that somebody asks about may be; it is found by its content, not by its name.
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 # Nothing that is 32 pixels square needs more; it bounds what a hostile archive can make us read.
 MAX_ENCODED_BYTES = 1 << 20
@@ -57,6 +61,31 @@ def decode_images(encoded: Sequence[tuple[str, bytes]]) -> UInt8[np.ndarray, "im
         name, data = encoded[row]
         images[row] = decode_image(data, name)
     return images
+
+
+def decode_picture(data: bytes, name: str) -> UInt8[np.ndarray, "3 32 32"]:
+    """Decode a picture of any size and mode to RGB, upright as its EXIF data says, and shrink it to 32x32.
+
+    The whole picture is kept, so one that is not square is squeezed. A picture that is 32x32 keeps its pixels.
+
+    Raises:
+        InputError: `data` is not a whole picture of a format of `PICTURE_FORMATS`, or has more pixels than Pillow
+            thinks harmless (90 million).
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a palette's odd transparency
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
+                upright = Image.fromarray(_to_rgb(ImageOps.exif_transpose(image)))
+                small = upright.resize((SIZE_PIXELS, SIZE_PIXELS), Image.Resampling.LANCZOS)
+                return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"{name}: too many pixels for a picture") from None
+    except Exception as error:  # as above
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = "unknown format" if "cannot identify" in reason else reason
+        raise InputError(f"{name}: not a readable picture ({reason[:80]})") from None
 
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:

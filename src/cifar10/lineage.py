@@ -1,6 +1,7 @@
 """Which run the files in the working folder come from: commit, experiment, parameters, machine.
 
-Asked of git at the moment of the call, so it belongs into records and messages and never into a stage's outs.
+Asked of git at the moment of the call, so it belongs into records, messages and the report, and never into another
+of the stages' outs.
 """
 
 import os
@@ -13,6 +14,8 @@ from typing import Any
 
 from cifar10.config import PARAMS, parse_yaml, read_params
 
+LOCK = Path("dvc.lock")
+CACHE = Path(".dvc/cache/files/md5")
 CODE = ("dvc.yaml", "src")  # with `changed_params`, all that a result is made of but the data
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "py7zr")  # what it can change with
 
@@ -33,13 +36,16 @@ def experiment() -> str:
     return "workspace"
 
 
-def changed_params() -> dict[str, Any]:
+def changed_params(current: dict[str, Any] | None = None) -> dict[str, Any]:
     """The parameters that differ from the commit's, by dotted key: `{"optimizer.momentum": 0.8}`.
 
+    `current` is all of params.yaml; without it, the one in the current folder.
     `data.path` is left out: where the images lie on one machine tells nobody else anything.
     """
     committed = _git("show", f"HEAD:./{PARAMS}")
-    changed = changed_keys(parse_yaml(committed, PARAMS), read_params(PARAMS)) if committed else {}
+    if not committed:
+        return {}
+    changed = changed_keys(parse_yaml(committed, PARAMS), current or read_params(PARAMS))
     return {key: value for key, value in changed.items() if key != "data.path"}
 
 
@@ -52,6 +58,20 @@ def changed_keys(default: dict[str, Any], current: dict[str, Any], prefix: str =
         elif key not in default or default[key] != value:
             changed[prefix + key] = value
     return changed
+
+
+def committed_out(path: Path) -> bytes | None:
+    """The content that a stage's out had in the last commit; None where DVC's cache or the lock file lacks it."""
+    md5 = out_md5(_git("show", f"HEAD:./{LOCK}"), path)
+    cached = CACHE / md5[:2] / md5[2:] if md5 else None
+    return cached.read_bytes() if cached and cached.is_file() else None
+
+
+def out_md5(lock: str, path: Path) -> str | None:
+    """The md5 of an out by the text of a lock file."""
+    stages = parse_yaml(lock, LOCK)["stages"] if lock else {}
+    outs = [out for stage in stages.values() for out in stage.get("outs", ())]
+    return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
 
 
 def machine() -> dict[str, Any]:

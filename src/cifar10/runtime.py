@@ -29,6 +29,8 @@ class RuntimeConfig(Config):
     """torch.compile and its mode; reduce-overhead and max-autotune use CUDA graphs. none: off."""
     num_processes: Annotated[int, Field(ge=1)]
     """Processes on this machine that share each batch, one for each GPU. 1: a single process."""
+    tensorboard: bool
+    """Whether training writes to `runs/` what TensorBoard shows; the result is the same to the bit."""
 
 
 class Runtime:

@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from cifar10 import stages
+from cifar10 import lineage, stages
 from cifar10.checkpoint import load_model
 from cifar10.config import load_config
 from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
@@ -17,15 +16,16 @@ from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.metrics import score
 from cifar10.processes import in_processes
-from cifar10.report import write_report
+from cifar10.report.page import Measured, Origin, write_report
 from cifar10.runtime import Runtime, RuntimeConfig, num_processes
 from cifar10.tables import write_csv
+from cifar10.trainlog import file_md5, read_log
 
 # What `dvc exp show` has room for; the rest is in the tables.
 HEADLINE = ("accuracy", "macro_f1", "images")
 
 
-def main(prepared: Path, model_file: Path, history: Path, reports: Path, report: Path) -> None:
+def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: Path, report: Path) -> None:
     """Write figures, predictions and a table by class for both parts into `reports`, and the page `report`.
 
     A part without known labels has tables without rows and no entry in `metrics.json`. Predicts exactly as the stage
@@ -42,21 +42,32 @@ def main(prepared: Path, model_file: Path, history: Path, reports: Path, report:
     }
     if not runtime.world.is_first:
         return
-    scores: dict[str, dict[str, Any]] = {}
-    predictions: dict[str, pd.DataFrame] = {}
+    measured: dict[str, Measured] = {}
     for name, part in parts.items():
-        predictions[name] = _predictions(part, logits[name], trained.classes)
         if len(part):
-            scores[name] = score(part.labels, logits[name].argmax(1).numpy(), trained.classes)
-            print(f"evaluate: {name}: accuracy {scores[name]['accuracy']:.4f}, macro F1 {scores[name]['macro_f1']:.4f}")
+            result = score(part.labels, logits[name].argmax(1).numpy(), trained.classes)
+            measured[name] = Measured(part, logits[name], result)
+            print(f"evaluate: {name}: accuracy {result['accuracy']:.4f}, macro F1 {result['macro_f1']:.4f}")
         prefix = "" if name == "validation" else f"{name}_"
-        write_csv(reports / f"{prefix}predictions.csv", predictions[name])
-        write_csv(reports / f"{prefix}per_class.csv", _per_class(scores.get(name, {}).get("per_class", {})))
+        write_csv(reports / f"{prefix}predictions.csv", _predictions(part, logits[name], trained.classes))
+        write_csv(reports / f"{prefix}per_class.csv", _per_class(measured.get(name)))
 
-    headline = {name: {key: values[key] for key in HEADLINE} for name, values in scores.items()}
-    atomic_write(reports / "metrics.json", json.dumps(headline, indent=2) + "\n")
-    shown = next(iter(scores), "validation")
-    write_report(report, scores, pd.read_csv(history), predictions[shown], trained.classes, trained.config)
+    metrics = reports / "metrics.json"
+    origin = _origin(model_file, metrics)
+    headline = {name: {key: part.score[key] for key in HEADLINE} for name, part in measured.items()}
+    atomic_write(metrics, json.dumps(headline, indent=2) + "\n")
+    write_report(report, trained, data, json.loads(card.read_text()), pd.read_csv(history), measured, origin)
+
+
+def _origin(model_file: Path, metrics: Path) -> Origin:
+    """What of this run no parameter determines; the report is the only out that may tell it."""
+    return Origin(
+        commit=lineage.commit(),
+        changed_params=lineage.changed_params(),
+        machine=lineage.machine(),
+        training=read_log(file_md5(model_file)),
+        previous=json.loads(lineage.committed_out(metrics) or "{}"),
+    )
 
 
 def _predictions(part: ImageSet, logits: Float[Tensor, "images classes"], classes: list[str]) -> pd.DataFrame:
@@ -69,8 +80,9 @@ def _predictions(part: ImageSet, logits: Float[Tensor, "images classes"], classe
     return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 
-def _per_class(per_class: dict[str, dict[str, float]]) -> pd.DataFrame:
+def _per_class(part: Measured | None) -> pd.DataFrame:
     columns = ["class", "precision", "recall", "f1", "accuracy", "support"]
+    per_class = part.score["per_class"] if part else {}
     return pd.DataFrame([{"class": name, **values} for name, values in per_class.items()], columns=columns)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10 import stages
+from cifar10 import lineage, stages
 from cifar10.checkpoint import TrainedModel, save_model
 from cifar10.config import load_config
 from cifar10.dataset import load_prepared
@@ -17,10 +17,10 @@ from cifar10.processes import current_world, in_processes
 from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
 from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+from cifar10.trainlog import write_log
 from cifar10.utilization import describe_utilization
 
-# Wall-clock figures differ from run to run. In a DVC out they would make every rerun look like a change, so they go
-# to a log beside it.
+# Wall-clock figures are no part of an out: they go to logs (see `trainlog`).
 CLOCK = ("seconds", "images_per_second")
 TIMING_LOG = Path("logs/train_timing.csv")
 
@@ -38,9 +38,11 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
     seconds = math.fsum(result.seconds for result in history)
+    runtime = Runtime(config.runtime)
+    write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **lineage.machine()})
     print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
     rates = [result.images_per_second for result in history]
-    print(f"train: {describe_utilization(model, rates, Runtime(config.runtime))}")
+    print(f"train: {describe_utilization(model, rates, runtime)}")
 
 
 def _table(history: list[EpochResult]) -> pd.DataFrame:

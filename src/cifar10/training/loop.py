@@ -21,6 +21,7 @@ from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
+from cifar10.training.tensorboard import watch
 
 
 class LossConfig(Config):
@@ -81,7 +82,11 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
 
     history: list[EpochResult] = []
     steps = config.epochs * trainer.loader.batches_per_epoch
-    with tqdm(total=steps, desc="train", unit="step", disable=None if first else True) as bar:
+    on = first and config.runtime.tensorboard
+    with (
+        tqdm(total=steps, desc="train", unit="step", disable=None if first else True) as bar,
+        watch(on, config.model.name, trainer.model, data, trainer.runtime) as show_epoch,
+    ):
         for epoch in range(config.epochs):
             started = time.perf_counter()
             loss, accuracy = trainer.train_one_epoch(epoch, [result.val_loss for result in history], bar)
@@ -104,7 +109,9 @@ def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochR
                 )
             )
             if first:
+                bar.set_postfix_str(f"loss {loss:.3f}, acc {accuracy:.3f}")
                 bar.write(_line(history[-1], config.epochs))
+                show_epoch(asdict(history[-1]))
     return trainer.model, history
 
 

@@ -1,0 +1,73 @@
+"""The README's pictures of the last run's report: `make screenshots`, or `python docs/screenshots.py`.
+
+Needs Chromium. Opens pages as a reader would, with nothing but the file itself to load from.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+REPORT = Path("reports/report.html")
+PICTURES = Path("docs/pictures")
+FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+LAPTOP_PIXELS, PHONE_PIXELS = 1280, 375
+
+# picture -> (anchor of the page where it begins, width and height of the window, colour scheme)
+SHOTS: dict[str, tuple[str, int, int, Literal["light", "dark"]]] = {
+    "report.png": ("", LAPTOP_PIXELS, 1000, "light"),
+    "report-looks.png": ("looks", LAPTOP_PIXELS, 760, "dark"),
+    "report-phone.png": ("", PHONE_PIXELS, 812, "light"),
+    "report-phone-predictions.png": ("pictures", PHONE_PIXELS, 812, "dark"),
+}
+
+
+def find_chromium() -> str | None:
+    """Path of the system's Chromium or Chrome."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser that talks to nobody by itself."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS, chromium_sandbox=False)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_page(browser: Browser, file: Path, width_pixels: int, scheme: Literal["light", "dark"]) -> Page:
+    """A file as shown in a window of that width, loaded completely."""
+    page = browser.new_page(viewport={"width": width_pixels, "height": 800}, color_scheme=scheme)
+    page.goto(file.resolve().as_uri(), wait_until="load")
+    return page
+
+
+def main() -> None:
+    """Take every picture of SHOTS."""
+    if not REPORT.is_file():
+        sys.exit(f"error: {REPORT}: not found; `dvc repro` makes it")
+    if find_chromium() is None:
+        sys.exit("error: no Chromium here; install the package chromium")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for name, (anchor, width, height, scheme) in SHOTS.items():
+            page = open_page(browser, REPORT, width, scheme)
+            page.set_viewport_size({"width": width, "height": height})
+            if anchor:
+                top = page.locator(f"#{anchor}").bounding_box()
+                page.evaluate("top => scrollTo({top, behavior: 'instant'})", top["y"] if top else 0)
+            page.screenshot(path=PICTURES / name)
+            page.close()
+            print(PICTURES / name)
+
+
+if __name__ == "__main__":
+    main()
