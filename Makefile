@@ -1,7 +1,8 @@
 # make            environment, then every stage on the embedded sample
 # make test       everything that CI checks
 # make table      the README's table of experiments, from the committed records
-# make screenshots  the README's pictures, from the last run's report (needs Chromium)
+# make screenshots
+#                 the README's pictures, from the last run's report (needs Chromium)
 # make lock       requirements.lock anew from pyproject.toml
 
 PYTHON ?= python3
@@ -30,11 +31,11 @@ test: environment
 table: environment
 	$(RUN) python benchmarks/table.py
 
-# One file for every platform and Python: environment markers say where a line applies. Pins that still fit are kept;
-# `make lock LOCK=--upgrade` takes the newest.
 screenshots: environment
 	$(RUN) python docs/screenshots.py
 
+# One file for every platform and Python: environment markers say where a line applies. Pins that still fit are kept;
+# `make lock LOCK=--upgrade` takes the newest.
 lock: environment
 	$(VENV)/bin/uv pip compile $(LOCK) --universal --python-version 3.11 --extra dev --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml

@@ -153,9 +153,12 @@ def open_images(path: Path) -> ImageArchive:
         InputError: not a 7z archive, encrypted, a member that is not a numbered image, one that is too large, or an
             id that is there twice.
     """
-    archive = _read_header(path)
-    gc.collect()  # py7zr's own view of it, a kilobyte for each member, holds itself in memory by a circle
-    return archive
+    gc.disable()  # it would go through the growing list of members again and again
+    try:
+        return _read_header(path)
+    finally:
+        gc.enable()
+        gc.collect()  # py7zr's own view of it, a kilobyte for each member, holds itself in memory by a circle
 
 
 def _read_header(path: Path) -> ImageArchive:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData
+from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, release_pages
 
 MAX_LISTED = 50
 
@@ -55,4 +55,5 @@ def _checksum(images: ImageSet) -> str:
     digest = hashlib.sha256(images.ids.tobytes() + images.labels.tobytes())
     for start in range(0, len(images), 4096):
         digest.update(images.images[start : start + 4096].tobytes())
+        release_pages(images.images)
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
 from cifar10.config import DataConfig, InputError, load_config
 from cifar10.datacard import describe, duplicate_groups
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics
+from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_images
 from cifar10.split import split_rows
@@ -27,13 +27,16 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
     labels = _read_labels(raw / "trainLabels.csv")
     classes = sorted(set(labels.values()))
     solution = _read_solution(raw / "solution.csv", classes)
-    train_archive, test_archive = open_images(raw / "train.7z"), open_images(raw / "test.7z")
-    for number in sorted({member.id for member in train_archive.members} - labels.keys())[:1]:
-        raise InputError(f"{train_archive.path}: image {number} has no label in {raw / 'trainLabels.csv'}")
-    train_ids, train_labels = _match(train_archive, raw / "trainLabels.csv", labels, classes)
-    test_ids, test_labels = _match(test_archive, raw / "solution.csv", solution, classes)
-    with atomic_folder(prepared) as folder, train_archive.read() as train_members, test_archive.read() as test_members:
-        labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
+    test_archive = open_images(raw / "test.7z")
+    with atomic_folder(prepared) as folder, test_archive.read() as test_members:  # what takes longest begins first
+        train_archive = open_images(raw / "train.7z")
+        for number in sorted({member.id for member in train_archive.members} - labels.keys())[:1]:
+            raise InputError(f"{train_archive.path}: image {number} has no label in {raw / 'trainLabels.csv'}")
+        train_ids, train_labels = _match(train_archive, raw / "trainLabels.csv", labels, classes)
+        test_ids, test_labels = _match(test_archive, raw / "solution.csv", solution, classes)
+        with train_archive.read() as train_members:
+            labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
+
         groups = duplicate_groups(labelled.images)
         train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
         mean, std = channel_statistics(labelled.images, train_rows)
@@ -100,6 +103,7 @@ def _decode(
                 images[rows] = decode_images([(member.name, data) for member, data in batch])
             except InputError as error:
                 raise InputError(f"{archive.path}: {error}") from None
+            release_pages(images)
             bar.update(len(batch))
     np.save(f"{target}_labels.npy", labels)
     np.save(f"{target}_ids.npy", ids)
