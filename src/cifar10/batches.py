@@ -48,9 +48,12 @@ class BatchLoader:
         self.batches_per_epoch = -(-self.images_per_epoch // batch_size)
 
     def epoch(
-        self, generator: torch.Generator
+        self, generator: torch.Generator, skip: int = 0
     ) -> Iterator[tuple[UInt8[Tensor, "batch 3 32 32"], Int64[Tensor, " batch"]]]:
-        """One pass over all images in an order drawn from `generator` (on the CPU: the same order on any device)."""
+        """One pass over all images in an order drawn from `generator` (on the CPU: the same order on any device).
+
+        The first `skip` batches are left out: they were seen before an interruption.
+        """
         order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
-        for rows in order[: self.images_per_epoch].split(self.batch_size):
+        for rows in order[: self.images_per_epoch].split(self.batch_size)[skip:]:
             yield self.images[rows], self.labels[rows]

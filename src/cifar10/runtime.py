@@ -27,6 +27,8 @@ class RuntimeConfig(Config):
     """Only bit-reproducible kernels on a GPU; a CPU run with the same thread count is reproducible anyway."""
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"]
     """torch.compile and its mode; reduce-overhead and max-autotune use CUDA graphs. none: off."""
+    checkpoint_minutes: Annotated[float, Field(ge=0)]
+    """Minutes of training between two states to go on from after a crash. 0: only when asked to stop."""
     num_processes: Annotated[int, Field(ge=1)]
     """Processes on this machine that share each batch, one for each GPU. 1: a single process."""
     tensorboard: bool

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -17,19 +18,25 @@ from cifar10.processes import current_world, in_processes
 from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
 from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+from cifar10.training.resume import ResumeStore, run_key
 from cifar10.trainlog import write_log
 from cifar10.utilization import describe_utilization
 
 # Wall-clock figures are no part of an out: they go to logs (see `trainlog`).
 CLOCK = ("seconds", "images_per_second")
 TIMING_LOG = Path("logs/train_timing.csv")
+RESUME = Path("logs/resume")
+HARMLESS = {"runtime": {"checkpoint_minutes", "tensorboard"}}  # keys that no result depends on
 
 
 def main(prepared: Path, model_file: Path, reports: Path) -> None:
     """Train on the folder `prepared`; write `model_file`, and `history.csv` and `metrics.json` into `reports`."""
     config = load_config(TrainConfig)
     data = load_prepared(prepared)
-    model, history = fit(data, config)
+    runtime = Runtime(config.runtime)
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / RESUME
+    store = ResumeStore(folder, run_key(config.model_dump(exclude=HARMLESS), data, str(runtime)))
+    model, history = fit(data, config, store)
     if not current_world().is_first:
         return
     write_csv(TIMING_LOG, _table(history)[["epoch", *CLOCK]])
@@ -38,9 +45,9 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
     seconds = math.fsum(result.seconds for result in history)
-    runtime = Runtime(config.runtime)
     write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **lineage.machine()})
     print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
+    store.clear()
     rates = [result.images_per_second for result in history]
     print(f"train: {describe_utilization(model, rates, runtime)}")
 

@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +16,13 @@ from cifar10.batches import BatchLoader, normalize
 from cifar10.config import PARAMS, Config, InputError
 from cifar10.dataset import PreparedData
 from cifar10.inference import PredictConfig, predict_logits
+from cifar10.interrupts import Interrupted, StopRequest, stop_request
 from cifar10.models import ModelConfig, build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
+from cifar10.training.resume import ResumeStore
 from cifar10.training.tensorboard import watch
 
 
@@ -64,55 +66,77 @@ class EpochResult:
     images_per_second: float
 
 
-def fit(data: PreparedData, config: TrainConfig) -> tuple[nn.Module, list[EpochResult]]:
+def fit(
+    data: PreparedData, config: TrainConfig, store: ResumeStore | None = None
+) -> tuple[nn.Module, list[EpochResult]]:
     """Train the network of `config` on `data.train`, watching `data.val` after each epoch.
+
+    With a `store`, a training that was broken off goes on where it stood, to the same bits.
 
     Returns:
         The model as it is after the last epoch, on its device, and one result for each epoch.
 
     Raises:
-        InputError: the loss stopped being a number.
+        InputError: the loss stopped being a number, or the process was asked to stop.
     """
     trainer = Trainer(data, config)
     if config.schedule.name == "plateau" and not len(trainer.val):
         raise InputError(f"{PARAMS}: schedule.name: plateau watches validation images, and data.val_fraction is 0")
-    first = trainer.runtime.world.is_first
-    if first:
-        print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}", flush=True)
-
-    history: list[EpochResult] = []
-    steps = config.epochs * trainer.loader.batches_per_epoch
+    first, per_epoch = trainer.runtime.world.is_first, trainer.loader.batches_per_epoch
     on = first and config.runtime.tensorboard
+    state = store.load() if store else None
+    if state:
+        trainer.load_state(state)
+    if first:
+        where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
+        print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
     with (
-        tqdm(total=steps, desc="train", unit="step", disable=None if first else True) as bar,
+        stop_request() as stop,
+        tqdm(
+            total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
+            desc="train", unit="step", disable=None if first else True,
+        ) as bar,
         watch(on, config.model.name, trainer.model, data, trainer.runtime) as show_epoch,
-    ):
-        for epoch in range(config.epochs):
-            started = time.perf_counter()
-            loss, accuracy = trainer.train_one_epoch(epoch, [result.val_loss for result in history], bar)
-            seconds = time.perf_counter() - started
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"training diverged in epoch {epoch + 1} (loss {loss}); lower lr in {PARAMS} (now {config.lr})"
-                )
-            val_loss, val_accuracy = trainer.validate()
-            history.append(
-                EpochResult(
-                    epoch=epoch + 1,
-                    lr=trainer.optimizer.param_groups[0]["lr"],
-                    train_loss=loss,
-                    train_accuracy=accuracy,
-                    val_loss=val_loss,
-                    val_accuracy=val_accuracy,
-                    seconds=seconds,
-                    images_per_second=trainer.loader.images_per_epoch / seconds,
-                )
-            )
+    ):  # fmt: skip
+        keeper = Keeper(trainer, store, stop)
+        while trainer.epoch < config.epochs:
+            try:
+                trainer.train_one_epoch(bar, keeper)
+                result = trainer.finish_epoch(stop)
+            except Interrupted:
+                keeper.keep()
+                where = f"epoch {trainer.epoch + 1} after step {trainer.batch:,}"
+                raise InputError(f"interrupted in {where}; the next run goes on from its last kept state") from None
             if first:
-                bar.set_postfix_str(f"loss {loss:.3f}, acc {accuracy:.3f}")
-                bar.write(_line(history[-1], config.epochs))
-                show_epoch(asdict(history[-1]))
-    return trainer.model, history
+                bar.set_postfix_str(f"loss {result.train_loss:.3f}, acc {result.train_accuracy:.3f}")
+                bar.write(_line(result, config.epochs))
+                show_epoch(asdict(result))
+    return trainer.model, trainer.history
+
+
+class Keeper:
+    """Keeps the trainer's state every `runtime.checkpoint_minutes`, and when the process is asked to stop."""
+
+    def __init__(self, trainer: "Trainer", store: ResumeStore | None, stop: StopRequest) -> None:
+        self.trainer, self.store, self.stop = trainer, store, stop
+        self.seconds = 60 * trainer.config.runtime.checkpoint_minutes
+        self.kept_at = time.monotonic()
+
+    def after_step(self) -> None:
+        """Between two steps: stop if asked to, else keep the state if it is time to."""
+        if self.stop.asked:
+            raise Interrupted
+        # Several processes are at the same step for certain only where an epoch ends.
+        together = self.trainer.runtime.world.size == 1 or self.trainer.epoch_is_over
+        if together and self.seconds and time.monotonic() - self.kept_at >= self.seconds:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write the state, from the first process."""
+        world = self.trainer.runtime.world
+        if self.store and world.is_first and (world.size == 1 or self.trainer.epoch_is_over):
+            self.store.save(self.trainer.state())
+            self.kept_at = time.monotonic()
 
 
 class Trainer:
@@ -132,26 +156,87 @@ class Trainer:
         self.network = self.runtime.parallel(self.model)  # gradients averaged over the processes
         self.compiled = self.runtime.compiled(self.network)
         world, device = self.runtime.world, self.runtime.device
-        if not world.is_first:
-            seed_globals(derive_seed(config.seed, world.rank))  # dropout differs between the processes
         self.loader = BatchLoader(data.train, config.batch_size, device, world.size)
         self.val = data.val
         self.val_images = torch.from_numpy(self.val.images).to(device)
         self.draws = torch.Generator(device)
 
-    def train_one_epoch(self, epoch: int, val_losses: list[float], bar: tqdm) -> tuple[float, float]:
-        """One pass over the training images; mean loss and accuracy, summed on the device and fetched once."""
+        # Where the training stands: what `state` holds.
+        self.epoch, self.batch = 0, 0  # epochs that are over, and batches of the present one
+        self.sums = torch.zeros(2, device=device)  # of losses and of hits in the present epoch
+        self.seconds = 0.0  # that its training took so far
+        self.history: list[EpochResult] = []
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether all batches of the present epoch are done."""
+        return self.batch == self.loader.batches_per_epoch
+
+    def state(self) -> dict[str, Any]:
+        """All that decides what the rest of the training does, as plain values and tensors."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "sums": self.sums,
+            "seconds": self.seconds,
+            "history": [asdict(result) for result in self.history],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
+        self.sums = state["sums"].to(self.runtime.device)
+        self.history = [EpochResult(**values) for values in state["history"]]
+
+    def train_one_epoch(self, bar: tqdm, keeper: "Keeper") -> None:
+        """The rest of the pass over the training images; losses and hits are summed on the device."""
         config, per_epoch = self.config, self.loader.batches_per_epoch
         self.network.train()
-        order = torch.Generator().manual_seed(derive_seed(config.seed, epoch))
-        sums = torch.zeros(2, device=self.runtime.device)
-        for batch, (images, labels) in enumerate(self.loader.epoch(order)):
-            progress = Progress(epoch * per_epoch + batch, config.epochs * per_epoch, per_epoch, val_losses)
+        order = torch.Generator().manual_seed(derive_seed(config.seed, self.epoch))
+        val_losses = [result.val_loss for result in self.history]
+        started = time.perf_counter() - self.seconds
+        for images, labels in self.loader.epoch(order, self.batch):
+            progress = Progress(self.epoch * per_epoch + self.batch, config.epochs * per_epoch, per_epoch, val_losses)
             lr = learning_rate(config.lr, progress, config.schedule)
-            sums += self.step(images, labels, lr, derive_seed(config.seed, epoch, batch))
+            self.sums += self.step(images, labels, lr, derive_seed(config.seed, self.epoch, self.batch))
+            self.batch += 1
+            self.seconds = time.perf_counter() - started
             bar.update()
-        loss, correct = (self.runtime.world.sum(sums) / self.loader.images_per_epoch).tolist()
-        return loss, correct
+            keeper.after_step()
+
+    def finish_epoch(self, stop: StopRequest) -> EpochResult:
+        """Fetch the sums once, validate, and begin a new epoch.
+
+        Raises:
+            InputError: the loss is not a number.
+            Interrupted: a stop was asked for before or during validation, which a resumed training does again.
+        """
+        started = time.perf_counter()
+        loss, correct = (self.runtime.world.sum(self.sums.clone()) / self.loader.images_per_epoch).tolist()
+        if not math.isfinite(loss):
+            lower = f"lower lr in {PARAMS} (now {self.config.lr})"
+            raise InputError(f"training diverged in epoch {self.epoch + 1} (loss {loss}); {lower}")
+        seconds = self.seconds + time.perf_counter() - started  # a GPU is done when its sums are there
+        with stop.at_once():
+            val_loss, val_accuracy = self.validate()
+        result = EpochResult(
+            epoch=self.epoch + 1,
+            lr=self.optimizer.param_groups[0]["lr"],
+            train_loss=loss,
+            train_accuracy=correct,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=seconds,
+            images_per_second=self.loader.images_per_epoch / seconds,
+        )
+        self.history.append(result)
+        self.epoch, self.batch, self.seconds = self.epoch + 1, 0, 0.0
+        self.sums = torch.zeros_like(self.sums)
+        return result
 
     def step(
         self, images: UInt8[Tensor, "batch 3 32 32"], labels: Int64[Tensor, " batch"], lr: float, seed: int
@@ -161,6 +246,7 @@ class Trainer:
             group["lr"] = lr
         # All processes augment the whole batch, so that what an image becomes does not depend on their number.
         draws = self.draws.manual_seed(seed)
+        seed_globals(derive_seed(seed, self.runtime.world.rank))  # for dropout, which takes no generator
         pixels = normalize(augment(images, self.config.augment, draws), self.mean, self.std)
         pixels, targets = mix(pixels, labels, self.config.augment, self.num_classes, draws)
         pixels, targets, labels = map(self.runtime.world.share, (pixels, targets, labels))
