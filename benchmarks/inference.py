@@ -22,6 +22,7 @@ from cifar10.utilization import matmul_peak_flops
 
 RESULT = Path("benchmarks/results/inference.json")
 COMPETITION_IMAGES = 300_000
+WARM_UP_IMAGES = 512
 
 # name of a row -> keys of `predict` and `runtime`, and whether it needs a GPU
 ROWS: dict[str, tuple[dict[str, Any], bool]] = {
@@ -69,7 +70,7 @@ def measure(model_file: Path, images: np.ndarray, params: dict[str, Any]) -> dic
         trained = load_model(model_file)
         flops = summarize_model(trained.model).forward_flops
         model = runtime.compiled(runtime.place(trained.model))
-        predict_logits(model, images[: 2 * config.batch_size], trained.mean, trained.std, config, runtime)  # warms up
+        predict_logits(model, images[:WARM_UP_IMAGES], trained.mean, trained.std, config, runtime)  # warms up
         started = time.perf_counter()
         predict_logits(model, images, trained.mean, trained.std, config, runtime)
         seconds = time.perf_counter() - started

@@ -52,11 +52,16 @@ TTA: dict[str, list[tuple[float, Callable[[Pixels], Pixels]]]] = {
 }
 
 
+# On a processor activations should stay in its cache: a ResNet18 labels 603 images a second in batches of 128, and 523
+# in batches of 500 (AMD EPYC, 2 cores). A GPU wants enough to do at once.
+BATCH_SIZES = {"cpu": 128, "cuda": 2048, "mps": 512}
+
+
 class PredictConfig(Config):
     """The section `predict`."""
 
-    batch_size: Annotated[int, Field(ge=1)]
-    """Images in one forward pass."""
+    batch_size: Annotated[int, Field(ge=1)] | None
+    """Images in one forward pass. null: what the device is quick with."""
     tta: Annotated[str, one_of(TTA)]
     """Test-time augmentation: a key of TTA."""
     tta_below_confidence: Annotated[float, Field(gt=0, le=1)]
@@ -84,15 +89,16 @@ def predict_logits(
     was_training = model.training
     model.eval()
     mine = runtime.world.share(torch.arange(len(images)))
+    batch_size = config.batch_size or BATCH_SIZES[runtime.device.type]
     quiet = None if description and runtime.world.is_first else True
 
     def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, Callable[[Pixels], Pixels]]]) -> Tensor:
         """Weighted sum of the logits over `views`."""
-        batches = rows.split(config.batch_size)
+        batches = rows.split(batch_size)
         parts: list[Tensor] = []
         for batch in tqdm(batches, desc=description, unit="batch", disable=quiet):
             # A short last batch is filled up: one shape for compiled code, and the same kernels for every image.
-            padded = F.pad(batch, [0, min(config.batch_size, len(rows)) - len(batch)])
+            padded = F.pad(batch, [0, min(batch_size, len(rows)) - len(batch)])
             pixels = normalize(_take(images, padded).to(runtime.device), mean, std)
             with runtime.autocast():
                 logits = [

@@ -270,7 +270,7 @@ class Trainer:
         """Mean cross-entropy and accuracy on the validation part, one plain view; NaN without images."""
         if not len(self.val):
             return math.nan, math.nan
-        plain = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
+        plain = PredictConfig(batch_size=None, tta="none", tta_below_confidence=1.0)
         logits = predict_logits(self.model, self.val_images, self.mean, self.std, plain, self.runtime)
         labels = torch.from_numpy(self.val.labels)
         return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
