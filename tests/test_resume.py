@@ -1,5 +1,6 @@
 """Trainings that are killed, stopped or damaged end with the bits of an undisturbed one."""
 
+import dataclasses
 import hashlib
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ from cifar10.training.resume import ResumeStore, run_key
 
 # Batch norm, dropout, momentum, a schedule that looks back, augmentation: all that has a state.
 CONFIG = train_config(
-    model__name="dainet1", epochs=12, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
+    model__name="dainet1", epochs=4, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
     augment__cutout_size_pixels=8, augment__mixup_alpha=0.2, runtime__checkpoint_minutes=1e-9,
 )  # fmt: skip
 KILLS = 20
@@ -57,7 +58,7 @@ def processes():
 @pytest.fixture(scope="module")
 def undisturbed(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory, processes) -> tuple[str, float]:
     """The result of a run that nobody kills, and how long it takes."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+    folder, seconds = tmp_path_factory.mktemp("undisturbed"), 0.0
     for _ in range(2):  # the first one starts the server
         run = processes.Process(target=child, args=(tiny_prepared, folder))
         started = time.monotonic()
@@ -173,8 +174,6 @@ def test_a_foreign_state_is_left_out(store: ResumeStore, tmp_path: Path):
 
 
 def test_the_key_tells_recipes_data_and_devices_apart(tiny_data: PreparedData):
-    import dataclasses
-
     config = CONFIG.model_dump()
     other_rows = dataclasses.replace(tiny_data, train_rows=tiny_data.train_rows[1:])
     keys = [

@@ -23,10 +23,11 @@ RUNTIME = RuntimeConfig(
     channels_last=True,
     deterministic=False,
     compile="none",
+    checkpoint_minutes=0.0,
     num_processes=1,
     tensorboard=False,
 )
-PREDICT = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
+PREDICT = PredictConfig(batch_size=None, tta="none", tta_below_confidence=1.0)
 
 
 @dataclass(frozen=True)
