@@ -21,16 +21,16 @@ from tqdm import tqdm
 from cifar10.checkpoint import TrainedModel, save_model
 from cifar10.config import InputError
 from cifar10.dataset import PreparedData, load_prepared
-from cifar10.interrupts import StopRequest
+from cifar10.interrupts import StopRequest, stop_request
 from cifar10.training.loop import Keeper, TrainConfig, Trainer, fit
 from cifar10.training.resume import ResumeStore, run_key
 
 # Batch norm, dropout, momentum, a schedule that looks back, augmentation: all that has a state.
 CONFIG = train_config(
-    model__name="dainet1", epochs=4, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
+    model__name="dainet1", epochs=12, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
     augment__cutout_size_pixels=8, augment__mixup_alpha=0.2, runtime__checkpoint_minutes=1e-9,
 )  # fmt: skip
-KILLS = 20
+KILLS = 5
 
 
 def result_of(prepared: Path, folder: Path, config: TrainConfig = CONFIG) -> str:
@@ -49,25 +49,19 @@ def child(prepared: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def processes():
-    """Processes that begin with everything imported: killing one costs no seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+    """Processes that begin afresh: a forked one shares locks with those that are killed."""
+    return multiprocessing.get_context("spawn")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory, processes) -> tuple[str, float]:
     """The result of a run that nobody kills, and how long it takes."""
-    folder, seconds = tmp_path_factory.mktemp("undisturbed"), 0.0
-    for _ in range(2):  # the first one starts the server
-        run = processes.Process(target=child, args=(tiny_prepared, folder))
-        started = time.monotonic()
-        run.start()
-        run.join()
-        seconds = time.monotonic() - started
-        for path in (folder / "key").glob("*"):
-            path.unlink()
-    return (folder / "result").read_text(), seconds
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = processes.Process(target=child, args=(tiny_prepared, folder))
+    started = time.monotonic()
+    run.start()
+    run.join()
+    return (folder / "result").read_text(), time.monotonic() - started
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tiny_prepared, tmp_path, undisturbed, processes):
@@ -79,7 +73,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tiny_prepared, tmp_
         while not (folder / "result").exists():
             run = processes.Process(target=child, args=(tiny_prepared, folder))
             run.start()
-            run.join(moments.uniform(0.2, 0.8) * seconds)
+            run.join(moments.uniform(0.6, 1.0) * seconds)
             if run.exitcode is None:
                 run.kill()
                 run.join()
@@ -216,6 +210,18 @@ def test_a_stop_keeps_the_state_and_ends_soon_with_one_line(tiny_prepared: Path,
     assert ", going on in epoch " in again.stdout.readline()
     again.kill()
     again.communicate()
+
+
+def test_a_signal_to_a_forked_helper_is_its_own():
+    with stop_request() as stop:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        time.sleep(0.2)
+        assert not stop.asked
 
 
 def test_a_training_that_ends_leaves_no_state_behind(tiny_prepared: Path, tmp_path: Path):

@@ -11,6 +11,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_SECONDS = 4.0  # from the signal until the process is ended the hard way
 
 
+_active: list["StopRequest"] = []
+
+
+def _obey_in_child() -> None:
+    """A forked helper process (torch's compiler has some) is not the one that keeps anything: signals end it."""
+    if _active:
+        _active.clear()
+        signal.set_wakeup_fd(-1)  # the pipe is shared with the parent, which would take the signal for its own
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_obey_in_child)
+
+
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Raised where a stop was asked for and nothing is half-done."""
 
@@ -57,9 +72,12 @@ def stop_request() -> Iterator[StopRequest]:
     os.set_blocking(write_end, False)
     before_descriptor = signal.set_wakeup_fd(write_end)
     over = threading.Event()
+    _active.append(request)
 
     def watch() -> None:
-        if not os.read(read_end, 1) or over.is_set():
+        while (data := os.read(read_end, 1)) and data[0] not in SIGNALS:
+            pass  # other signals that Python looks after
+        if not data or over.is_set():
             return
         if not over.wait(PATIENCE_SECONDS):
             os.write(2, b"error: interrupted in the middle of a long step; the last kept state counts\n")
@@ -71,6 +89,7 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         over.set()
+        _active.remove(request)
         signal.set_wakeup_fd(before_descriptor)
         os.close(write_end)  # wakes the watcher with an end of file
         watcher.join()
