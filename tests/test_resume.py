@@ -30,7 +30,7 @@ CONFIG = train_config(
     model__name="dainet1", epochs=12, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
     augment__cutout_size_pixels=8, augment__mixup_alpha=0.2, runtime__checkpoint_minutes=1e-9,
 )  # fmt: skip
-KILLS = 5
+KILLS = 3
 
 
 def result_of(prepared: Path, folder: Path, config: TrainConfig = CONFIG) -> str:
