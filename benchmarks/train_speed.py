@@ -29,7 +29,7 @@ from cifar10.files import atomic_write
 from cifar10.images import encode_png
 from cifar10.models import build_model
 from cifar10.summary import summarize_model
-from cifar10.training.loop import TrainConfig, Trainer
+from cifar10.training.trainer import TrainConfig, Trainer
 from cifar10.utilization import matmul_peak_flops
 
 RESULT = Path("benchmarks/results/train_speed.json")

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from cifar10.competition.layout import write_competition
 from cifar10.dataset import PreparedData, load_prepared
 from cifar10.images import encode_png
-from cifar10.training.loop import TrainConfig
+from cifar10.training.trainer import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("blue", "green", "red")

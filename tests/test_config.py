@@ -6,7 +6,7 @@ from conftest import ROOT, write_params
 
 from cifar10.config import TOP_LEVEL_KEYS, Config, DataConfig, InputError, load_config, one_of, read_params
 from cifar10.inference import PredictConfig
-from cifar10.training.loop import TrainConfig
+from cifar10.training.trainer import TrainConfig
 
 
 def test_the_shipped_params_are_valid_and_complete():

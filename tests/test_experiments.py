@@ -7,7 +7,7 @@ from cifar10.config import DataConfig, InputError
 from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
 from cifar10.inference import PredictConfig
 from cifar10.models import MODELS
-from cifar10.training.loop import TrainConfig
+from cifar10.training.trainer import TrainConfig
 
 EXPERIMENTS = load_experiments(ROOT / "experiments.yaml")
 

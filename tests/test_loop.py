@@ -13,7 +13,8 @@ from cifar10.dataset import PreparedData
 from cifar10.models import build_model
 from cifar10.reproducibility import derive_seed, seed_globals
 from cifar10.training.augment import augment
-from cifar10.training.loop import EpochResult, fit, summarize
+from cifar10.training.history import EpochResult, summarize
+from cifar10.training.loop import fit
 from cifar10.training.optim import Progress, learning_rate
 
 

@@ -12,6 +12,16 @@ PATIENCE_SECONDS = 4.0  # from the signal until the process is ended the hard wa
 
 
 _active: list["StopRequest"] = []
+_masks = threading.local()  # what the forking thread let through before
+
+
+def _before_fork() -> None:
+    """A signal that reaches the child before `_obey_in_child` is done waits until then."""
+    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
 
 
 def _obey_in_child() -> None:
@@ -21,9 +31,10 @@ def _obey_in_child() -> None:
         signal.set_wakeup_fd(-1)  # the pipe is shared with the parent, which would take the signal for its own
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+    _after_fork()
 
 
-os.register_at_fork(after_in_child=_obey_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_obey_in_child)
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong

@@ -17,7 +17,7 @@ from cifar10.batches import BatchLoader
 from cifar10.config import InputError
 from cifar10.dataset import PreparedData
 from cifar10.reproducibility import derive_seed
-from cifar10.training.loop import TrainConfig, Trainer
+from cifar10.training.trainer import TrainConfig, Trainer
 
 SMOOTHING = 0.9  # share of the running mean that stays at each step
 BLOWN_UP = 4.0  # the test ends where the smoothed loss is this many times its lowest value

@@ -50,7 +50,7 @@ def _find_lr(options: argparse.Namespace) -> str:
     from cifar10.dataset import load_prepared
     from cifar10.lr_finder import plot_curve, range_test, suggest_lr
     from cifar10.tables import write_csv
-    from cifar10.training.loop import TrainConfig
+    from cifar10.training.trainer import TrainConfig
 
     if not 0 < options.lowest < options.highest:
         raise InputError(f"--lowest {options.lowest:g} must be above 0 and below --highest {options.highest:g}")

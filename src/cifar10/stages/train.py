@@ -17,8 +17,10 @@ from cifar10.models import count_parameters
 from cifar10.processes import current_world, in_processes
 from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
-from cifar10.training.loop import EpochResult, TrainConfig, fit, summarize
+from cifar10.training.history import EpochResult, summarize
+from cifar10.training.loop import fit
 from cifar10.training.resume import ResumeStore, run_key
+from cifar10.training.trainer import TrainConfig
 from cifar10.trainlog import write_log
 from cifar10.utilization import describe_utilization
 
