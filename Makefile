@@ -25,8 +25,10 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(RUN) python docs/plots_page.py
 	@touch $@
 
+# A test file stays on one of two workers, since its tests share fixtures; one thread for each worker and its processes.
 test: environment
-	$(RUN) ruff check && ruff format --check && pyright && pytest
+	$(RUN) ruff check && ruff format --check && pyright && \
+		OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 table: environment
 	$(RUN) python benchmarks/table.py

@@ -210,6 +210,7 @@ def test_a_stop_keeps_the_state_and_ends_soon_with_one_line(tiny_prepared: Path,
     again.communicate()
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # from Python 3.12 on; the child only sleeps
 def test_a_signal_to_a_forked_helper_is_its_own():
     """Also where the signal comes at once, before the child has laid down what it inherited."""
     with stop_request() as stop:
