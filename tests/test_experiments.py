@@ -68,15 +68,16 @@ ENTRY = "a: {published: 0.5, measured_on: test, source: s, overrides: {}}"
     [
         (ENTRY.replace("0.5", "53"), "a.published: input should be less than 1"),
         (ENTRY.replace("test", "train"), "a.measured_on: input should be"),
-        (ENTRY.replace("source: s, ", ""), "a.source: field required"),
-        (ENTRY.replace("source", "sauce"), "a.source: field required"),
-        ("a: 1", "a: input should be a valid dictionary"),
+        (ENTRY.replace("source: s, ", ""), "a.source: missing"),
+        (ENTRY.replace("source", "sauce"), "a.source: missing; a.sauce: unknown key; did you mean source"),
+        ("a: 1", "a: expected `key: value` lines below it, not 1"),
         ("a: [", "not valid YAML"),
+        ("a: é", r"not UTF-8 text \(byte 3\)"),
     ],
 )
 def test_a_damaged_file_is_one_line(text, message, tmp_path: Path):
     path = tmp_path / "experiments.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
         load_experiments(path)
 

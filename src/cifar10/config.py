@@ -102,33 +102,51 @@ def load_config(kind: type[ConfigT], params: Path = PARAMS, section: str | None 
         values = {key: values[key] for key in kind.model_fields if key in values}
     else:
         values = values.get(section)
+    return validate(kind, values, params, section)
+
+
+def validate(kind: type[ConfigT], values: Any, path: Path, section: str | None = None) -> ConfigT:
+    """`values` of the file `path`, from its part `section` if one is named, as a config object.
+
+    Raises:
+        InputError: one line that names the file and every key that is unknown, absent, or has an unusable value.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         prefix = (section,) if section else ()
-        raise InputError(f"{params}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
+        raise InputError(f"{path}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
 
 
 def read_params(path: Path) -> dict[str, Any]:
-    """All of params.yaml as plain values, its top-level keys checked by name.
-
-    YAML 1.2 as DVC reads it: PyYAML would take `5e-4` for a string.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run from the folder that holds dvc.yaml and params.yaml") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    params = parse_yaml(text, path)
+    """All of params.yaml as plain values, its top-level keys checked by name."""
+    params = read_yaml(path, "run from the folder that holds dvc.yaml and params.yaml")
     for key in params:
         if key not in TOP_LEVEL_KEYS:
             raise InputError(f"{path}: {key}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
     return params
 
 
+def read_yaml(path: Path, hint: str) -> dict[str, Any]:
+    """The keys and values of a YAML file; `hint` says what to do where there is none.
+
+    Raises:
+        InputError: the file is missing, not UTF-8, not YAML, or something else than keys and values.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; {hint}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    return parse_yaml(text, path)
+
+
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML text; `path` is where it is from, for the error's sake."""
+    """The keys and values of a YAML text; `path` is where it is from, for the error's sake.
+
+    YAML 1.2 as DVC reads it: PyYAML would take `5e-4` for a string.
+    """
     try:
         params = YAML(typ="safe").load(text)
     except YAMLError as error:

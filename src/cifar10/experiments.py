@@ -5,9 +5,9 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from cifar10.config import PARAMS, Config, InputError, parse_yaml
+from cifar10.config import PARAMS, Config, InputError, parse_yaml, read_yaml, validate
 
 EXPERIMENTS = Path("experiments.yaml")
 
@@ -31,19 +31,8 @@ def load_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     Raises:
         InputError: the file is missing or not YAML, or an entry has an unknown, missing or unusable key.
     """
-    try:
-        entries = parse_yaml(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run from the folder that holds it") from None
-    experiments: dict[str, Experiment] = {}
-    for name, entry in entries.items():
-        try:
-            experiments[name] = Experiment.model_validate(entry)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in (name, *first["loc"]))
-            raise InputError(f"{path}: {key}: {first['msg'].lower()}") from None
-    return experiments
+    entries = read_yaml(path, "run from the folder that holds it")
+    return {name: validate(Experiment, entry, path, name) for name, entry in entries.items()}
 
 
 def find_experiment(name: str, experiments: dict[str, Experiment], path: Path = EXPERIMENTS) -> Experiment:
