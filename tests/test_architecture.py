@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from cifar10 import paths
+
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
@@ -45,6 +47,7 @@ BASE = {"cifar10.config", "cifar10.files"}
 GROUND = {
     "cifar10.config": set(),
     "cifar10.files": set(),
+    "cifar10.paths": set(),
     "cifar10.png": set(),
     "cifar10.readahead": set(),
     "cifar10.images": BASE | {"cifar10.png"},
@@ -171,6 +174,13 @@ def test_nothing_imports_a_stage(module):
 def test_ground_modules_stand_on_the_ground(module):
     allowed = GROUND[module] | {"cifar10"} | {p for p in MODULES if module.startswith(f"{p}.")}
     assert first_party(module) <= allowed
+
+
+def test_paths_of_the_commands_are_outs_of_the_stages():
+    outs = {out for stage in STAGES.values() for out in stage.get("outs", []) + stage.get("metrics", [])}
+    known = {value.as_posix() for value in vars(paths).values() if isinstance(value, Path)}
+    assert known, "no path to test with"
+    assert known <= outs
 
 
 @pytest.mark.parametrize("library", sorted(ROOMS))

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from cifar10 import leaderboard
 from cifar10.commands import experiments, look
-from cifar10.commands.look import REPORT
 from cifar10.config import MENDABLE, InputError, one_line
-from cifar10.leaderboard import METRICS
-
-SUBMISSION = Path("submissions/submission.csv")
+from cifar10.paths import METRICS, REPORT, SUBMISSION
 
 
 def main(arguments: list[str] | None = None) -> None:

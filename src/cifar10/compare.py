@@ -14,12 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from cifar10 import lineage
 from cifar10.config import PARAMS, InputError, parse_yaml
 from cifar10.files import atomic_write
+from cifar10.paths import HISTORY, METRICS, MODEL
 from cifar10.revisions import read_revision
 from cifar10.trainlog import read_log
-
-METRICS = Path("reports/eval/metrics.json")
-HISTORY = Path("reports/train/history.csv")
-MODEL = Path("models/model.pt")
 
 FORMATS = (".png", ".svg", ".pdf")
 PANELS = {

@@ -13,13 +13,13 @@ from tqdm import tqdm
 from cifar10 import lineage
 from cifar10.config import PARAMS, DataConfig, InputError, load_config
 from cifar10.kaggle_api.submissions import Submission, look_up, send, submissions_left
+from cifar10.paths import METRICS
 from cifar10.scores import Score, format_scores, read_scores, write_score
 from cifar10.submission import check_submission
 from cifar10.tables import read_table
 
 SAMPLE = Path("data/raw/sampleSubmission.csv")
 LABELS = Path("data/raw/trainLabels.csv")
-METRICS = Path("reports/eval/metrics.json")
 SCORES = Path("submissions/scores.csv")
 
 MAX_MESSAGE_CHARACTERS = 500

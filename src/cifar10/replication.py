@@ -2,12 +2,13 @@
 
 import json
 import subprocess
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from cifar10.config import PARAMS, InputError, read_params
 from cifar10.experiments import Experiment, with_overrides
+from cifar10.paths import METRICS
+from cifar10.revisions import read_revision
 
 
 def run_name(name: str, seed: int) -> str:
@@ -37,13 +38,15 @@ def replicate(experiments: dict[str, Experiment], seeds: int, queue: bool) -> st
     Returns:
         A table of published and measured accuracy, or what to do with the queue.
     """
+    runs: list[str] = []
     for name, experiment in experiments.items():
         for seed in range(seeds):
             if subprocess.run(dvc_command(name, experiment, seed, queue), check=False).returncode:
                 raise InputError(f"{run_name(name, seed)}: `dvc exp run` failed; what it printed above says why")
+            runs.append(run_name(name, seed))
     if queue:
         return "queued; `dvc queue start -j 1` runs them, `dvc queue status` tells how far they are"
-    return compare(experiments, seeds, _metrics())
+    return compare(experiments, seeds, {run: _accuracies(run) for run in runs})
 
 
 def compare(experiments: dict[str, Experiment], seeds: int, metrics: dict[str, dict[str, float]]) -> str:
@@ -62,23 +65,9 @@ def _mean(values: list[float]) -> str:
     return f"{mean(values):.4f}" if values else ""
 
 
-def _metrics() -> dict[str, dict[str, float]]:
-    """Name of a DVC experiment -> part -> accuracy, of all experiments of the current commit."""
-    shown = subprocess.run(["dvc", "exp", "show", "--json"], capture_output=True, text=True, check=False)
-    if shown.returncode:
-        raise InputError(f"`dvc exp show` failed: {' '.join(shown.stderr.split())[-150:]}")
-    found: dict[str, dict[str, float]] = {}
-    for baseline in json.loads(shown.stdout):
-        for experiment in baseline.get("experiments") or []:
-            for revision in experiment["revs"]:
-                parts = _accuracies(revision.get("data") or {})
-                if revision.get("name") and parts:
-                    found[revision["name"]] = parts
-    return found
-
-
-def _accuracies(data: dict[str, Any]) -> dict[str, float]:
-    metrics = (data.get("metrics") or {}).get(str(Path("reports/eval/metrics.json")), {}).get("data") or {}
+def _accuracies(run: str) -> dict[str, float]:
+    """Part -> accuracy of a DVC experiment."""
+    metrics = json.loads(read_revision(run, (METRICS,), ())[METRICS])
     return {part: values["accuracy"] for part, values in metrics.items()}
 
 

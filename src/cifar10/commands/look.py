@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar10.config import InputError
-
-REPORT = Path("reports/report.html")
-MODEL = Path("models/model.pt")
+from cifar10.paths import MODEL, REPORT
 
 
 def add(commands: Any) -> None:
