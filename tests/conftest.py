@@ -9,7 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from cifar10.competition.layout import write_competition
+from cifar10.config import read_params
 from cifar10.dataset import PreparedData, load_prepared
+from cifar10.experiments import with_overrides
 from cifar10.images import encode_png
 from cifar10.training.trainer import TrainConfig
 
@@ -44,29 +46,18 @@ def write_tiny(out: Path, **changes: Any) -> Path:
 
 
 def read_default_params() -> dict[str, Any]:
-    return YAML(typ="safe").load(ROOT / "params.yaml")
-
-
-def override(params: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """`params`, changed in place at dotted keys."""
-    for key, value in overrides.items():
-        *sections, name = key.split(".")
-        node = params
-        for section in sections:
-            node = node[section]
-        node[name] = value
-    return params
+    return read_params(ROOT / "params.yaml")
 
 
 def write_params(path: Path, overrides: dict[str, Any]) -> None:
     """params.yaml with dotted keys replaced."""
-    YAML().dump(override(read_default_params(), overrides), path)
+    YAML().dump(with_overrides(read_default_params(), overrides), path)
 
 
 def train_config(**overrides: Any) -> TrainConfig:
     """The default recipe, made small, with dotted keys (`__` for the dot) replaced."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-    params = override(read_default_params(), {"batch_size": 12, "epochs": 1, **dotted})
+    params = with_overrides(read_default_params(), {"batch_size": 12, "epochs": 1, **dotted})
     return TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
 
 
