@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cifar10 import leaderboard
 from cifar10.commands import experiments, look
+from cifar10.commands.arguments import whole_number
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.paths import METRICS, REPORT, SUBMISSION
 
@@ -51,7 +52,9 @@ def results(options: argparse.Namespace) -> str:
 def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, default=SUBMISSION, help=f"what to submit ({SUBMISSION})")
     parser.add_argument("--message", help="description (experiment, commit, changed parameters, validation accuracy)")
-    parser.add_argument("--wait", type=_seconds, default=300, metavar="SECONDS", help="for the score (300); 0: do not")
+    parser.add_argument(
+        "--wait", type=whole_number(), default=300, metavar="SECONDS", help="for the score (300); 0: do not"
+    )
     parser.add_argument("--again", action="store_true", help="even if this very file was submitted before")
     parser.add_argument("--yes", action="store_true", help="do not ask before a submission of today's quota is spent")
     parser.set_defaults(run=submit)
@@ -79,9 +82,3 @@ def _agrees(what: str, yes: bool) -> bool:
         return input("submit? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected whole seconds, not {text!r}")
-    return int(text)

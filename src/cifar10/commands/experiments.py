@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cifar10.commands.arguments import whole_number
 from cifar10.config import PARAMS, InputError, load_config
 from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments
 from cifar10.files import atomic_path
@@ -20,7 +21,7 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_summary)
 
     parser = commands.add_parser("find-lr", help="range test: which learning rate suits the recipe in params.yaml")
-    parser.add_argument("--steps", type=_at_least(20), default=100, help="batches to try, at rising rates (100)")
+    parser.add_argument("--steps", type=whole_number(20), default=100, help="batches to try, at rising rates (100)")
     parser.add_argument("--lowest", type=float, default=1e-5, help="first rate (1e-5)")
     parser.add_argument("--highest", type=float, default=10.0, help="last rate (10)")
     parser.set_defaults(run=_find_lr)
@@ -28,7 +29,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("replicate", help=f"run recipes of {EXPERIMENTS} through DVC")
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"an entry of {EXPERIMENTS}")
     parser.add_argument("--queue", action="store_true", help="put them into DVC's queue instead of running them now")
-    parser.add_argument("--seeds", type=_at_least(1), default=1, metavar="N", help="run with seed 0 to N - 1 (1)")
+    parser.add_argument("--seeds", type=whole_number(1), default=1, metavar="N", help="run with seed 0 to N - 1 (1)")
     parser.set_defaults(run=_replicate)
 
 
@@ -66,12 +67,3 @@ def _find_lr(options: argparse.Namespace) -> str:
 def _replicate(options: argparse.Namespace) -> str:
     known = load_experiments()
     return replicate({name: find_experiment(name, known) for name in options.names}, options.seeds, options.queue)
-
-
-def _at_least(least: int) -> Any:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, not {text!r}")
-        return int(text)
-
-    return parse

@@ -7,6 +7,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+from cifar10.commands.arguments import whole_number
 from cifar10.config import InputError
 from cifar10.paths import MODEL, REPORT
 
@@ -20,7 +21,7 @@ def add(commands: Any) -> None:
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="a file, a folder, or an http(s) URL")
-    parser.add_argument("--top", type=_positive, default=3, metavar="K", help="how many classes to tell (3)")
+    parser.add_argument("--top", type=whole_number(1), default=3, metavar="K", help="how many classes to tell (3)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=f"the model file ({MODEL})")
     parser.add_argument("--json", action="store_true", help="for programs: a list with all digits")
     parser.add_argument("--allow-private", action="store_true", help="URLs may lead to addresses of your own network")
@@ -86,9 +87,3 @@ def compare(options: argparse.Namespace) -> str:
         return table
     write_plot(options.plot, runs)
     return f"{table}\n\ncurves: {options.plot}"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
-    return int(text)
