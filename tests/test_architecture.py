@@ -48,6 +48,7 @@ GROUND = {
     "cifar10.config": set(),
     "cifar10.files": set(),
     "cifar10.paths": set(),
+    "cifar10.columns": set(),
     "cifar10.png": set(),
     "cifar10.readahead": set(),
     "cifar10.images": BASE | {"cifar10.png"},

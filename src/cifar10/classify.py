@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from cifar10.checkpoint import TrainedModel
+from cifar10.columns import align
 from cifar10.config import InputError, one_line
 from cifar10.fetch_url import fetch
 from cifar10.images import PICTURE_ENDINGS, decode_picture
@@ -73,9 +74,7 @@ def classify(
 
 def format_answers(answers: list[Answer]) -> str:
     """The table for people: a line for each picture."""
-    table = [[answer.image, *(f"{name} {100 * value:.1f} %" for name, value in answer.top)] for answer in answers]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return align([[answer.image, *(f"{name} {100 * value:.1f} %" for name, value in answer.top)] for answer in answers])
 
 
 def _is_url(source: str) -> bool:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cifar10 import lineage
+from cifar10.columns import align
 from cifar10.config import PARAMS, InputError, parse_yaml
 from cifar10.files import atomic_write
 from cifar10.paths import HISTORY, METRICS, MODEL
@@ -71,8 +72,7 @@ def format_runs(runs: list[Run]) -> str:
                 " ".join(f"{key}={value}" for key, value in run.changed_params.items()),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return align(table)
 
 
 def _figure(value: float | None, form: str) -> str:

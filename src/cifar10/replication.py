@@ -5,6 +5,7 @@ import subprocess
 from statistics import mean
 from typing import Any
 
+from cifar10.columns import align
 from cifar10.config import PARAMS, InputError, read_params
 from cifar10.experiments import Experiment, with_overrides
 from cifar10.paths import METRICS
@@ -51,14 +52,13 @@ def replicate(experiments: dict[str, Experiment], seeds: int, queue: bool) -> st
 
 def compare(experiments: dict[str, Experiment], seeds: int, metrics: dict[str, dict[str, float]]) -> str:
     """Published accuracy beside the mean over the runs: run name -> part -> accuracy."""
-    width = max(map(len, ["experiment", *experiments]))
-    lines = [f"{'experiment':<{width}}  published  validation  test    runs"]
+    table = [("experiment", "published", "validation", "test", "runs")]
     for name, experiment in experiments.items():
         runs = [metrics[run_name(name, seed)] for seed in range(seeds) if run_name(name, seed) in metrics]
         validation, test = (_mean([run[part] for run in runs if part in run]) for part in ("validation", "test"))
         published = f"{experiment.published:.4f}" if experiment.published else ""
-        lines.append(f"{name:<{width}}  {published:<9}  {validation:<10}  {test:<6}  {len(runs)}")
-    return "\n".join(lines)
+        table.append((name, published, validation, test, str(len(runs))))
+    return align(table)
 
 
 def _mean(values: list[float]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cifar10.columns import align
 from cifar10.config import InputError
 from cifar10.tables import write_csv
 
@@ -78,5 +79,4 @@ def format_scores(scores: list[Score]) -> str:
         validation = f"{float(row.validation_accuracy):.4f}" if row.validation_accuracy else ""
         what = (row.status, row.time, row.experiment, row.commit, row.reference)
         table.append((row.public, row.private, validation, gap, *what))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return align(table)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from cifar10.columns import align
+
 BYTES_PER_NUMBER = 4  # float32
 
 
@@ -79,11 +81,9 @@ def format_summary(summary: Summary) -> str:
         (layer.name, layer.kind, "x".join(map(str, layer.output_shape)), f"{layer.parameters:,}", _mega(layer.flops))
         for layer in summary.layers
     ]
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    line = "  ".join(f"{{:{'<' if column < 3 else '>'}{width}}}" for column, width in enumerate(widths))
     return "\n".join(
         [
-            *(line.format(*row).rstrip() for row in [header, *rows]),
+            align([header, *rows], right=(3, 4)),
             "",
             f"parameters   {summary.parameters:,}",
             f"arithmetic   {_mega(summary.forward_flops)} MFLOP forward, {_mega(summary.training_flops)} with backward,"
