@@ -18,7 +18,7 @@ MODULES = {
 
 # third party -> the only modules that may import it
 ROOMS = {
-    "ruamel": {"cifar10.config"},
+    "ruamel": {"cifar10.config", "cifar10.yaml_edit"},
     "pydantic": None,  # config classes live beside their owners
     "kaggle": {"cifar10.kaggle_api.client"},
     "py7zr": {"cifar10.archives"},

@@ -54,8 +54,8 @@ def test_every_parameter_has_a_comment_and_every_field_a_sentence():
         ({"optimizer.name": "sdg"}, "optimizer.name: choose one of sgd, adam, adamw, rmsprop, muon, not 'sdg'"),
         ({"optimizer": 3}, "optimizer: expected `key: value` lines below it, not 3"),
         (
-            {"schedule.name": "cosin"},
-            "schedule.name: choose one of constant, multistep, piecewise, cosine, linear, onecycle, plateau, not 'cosin'",
+            {"schedule.name": "cos"},
+            "schedule.name: choose one of constant, multistep, piecewise, cosine, linear, onecycle, plateau, not 'cos'",
         ),
         ({"schedule.milestones_epochs": [30, "60"]}, "schedule.milestones_epochs.1: input should be a valid integer"),
         (
