@@ -40,10 +40,10 @@ def accuracies(record: Record, part: str) -> list[float]:
     return [run[part]["accuracy"] for run in record["runs"] if part in run]
 
 
-def mean_and_deviation(values: list[float]) -> str:
+def mean_and_deviation(values: list[float], digits: int = 4) -> str:
     """`0.5312` or, from two values on, `0.5312 ± 0.0021` (sample standard deviation)."""
-    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{mean(values):.4f}{spread}"
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{spread}"
 
 
 def table(experiments: dict[str, Experiment], records: dict[str, Record]) -> str:

@@ -20,7 +20,7 @@ MODULES = {
 
 # third party -> the only modules that may import it
 ROOMS = {
-    "ruamel": {"cifar10.config"},
+    "ruamel": {"cifar10.config", "cifar10.yaml_edit"},
     "pydantic": None,  # config classes live beside their owners
     "kaggle": {"cifar10.kaggle_api.client"},
     "py7zr": {"cifar10.archives"},
@@ -69,7 +69,8 @@ GROUND = {
     "cifar10.training.augment": BASE | {"cifar10.reproducibility", "cifar10.training", "cifar10.training.color"},
     "cifar10.training.color": {"cifar10.training"},
     "cifar10.experiments": BASE,
-    "cifar10.training.optim": BASE,
+    "cifar10.training.muon": {"cifar10.training"},
+    "cifar10.training.optim": BASE | {"cifar10.training", "cifar10.training.muon"},
     **{name: BASE | {m for m in MODULES if m.startswith("cifar10.models.")} for name in MODULES if "models" in name},
     "cifar10.inference": BASE | {"cifar10.batches", "cifar10.runtime"},
 }

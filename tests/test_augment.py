@@ -1,6 +1,7 @@
 import pytest
 import torch
 from conftest import train_config
+from pydantic import ValidationError
 from torchvision.transforms.v2 import functional as TF
 
 from cifar10.training.augment import AUGMENTATIONS, augment, crop, cutout, erase, flip, mix, rotate
@@ -8,6 +9,7 @@ from cifar10.training.augment import AUGMENTATIONS, augment, crop, cutout, erase
 IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 VALUES = {
     "crop_padding_pixels": 4,
+    "translate_pixels": 2,
     "horizontal_flip": True,
     "affine_degrees": 30.0,
     "color_jitter": [0.3, 0.3, 0.4, 0.4],
@@ -24,8 +26,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_every_key_has_its_augmentation():
-    mixing = {"mixup_alpha", "cutmix_alpha"}
-    assert list(AUGMENTATIONS) == [key for key in type(OFF).model_fields if key not in mixing] == list(VALUES)
+    elsewhere = {"mixup_alpha", "cutmix_alpha", "alternating_flip"}
+    assert list(AUGMENTATIONS) == [key for key in type(OFF).model_fields if key not in elsewhere] == list(VALUES)
 
 
 @pytest.mark.parametrize("key", AUGMENTATIONS)
@@ -66,6 +68,20 @@ def test_crop_equals_torchvisions():
     out = crop(IMAGES, offsets, padding=4)
     assert (out == expected).all()
     assert (out[2] == IMAGES[2]).all()  # an offset of `padding` is no shift
+
+
+def test_a_translation_reflects_the_border():
+    offsets = torch.tensor([[0, 0], [4, 4], [2, 2], [0, 4], [3, 1], [4, 2]])
+    padded = TF.pad(IMAGES, [2], padding_mode="reflect")
+    expected = torch.stack(
+        [TF.crop(image, top, left, 32, 32) for image, (top, left) in zip(padded, offsets.tolist(), strict=True)]
+    )
+    assert (crop(IMAGES, offsets, 2, "reflect") == expected).all()
+
+
+def test_images_are_flipped_by_chance_or_in_turns():
+    with pytest.raises(ValidationError, match="not both"):
+        type(OFF).model_validate({**OFF.model_dump(), "horizontal_flip": True, "alternating_flip": True})
 
 
 def test_random_crop_reaches_every_offset():

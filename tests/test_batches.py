@@ -32,6 +32,14 @@ def test_the_generator_decides_the_order():
     assert orders[0] == orders[1] != orders[2]
 
 
+def test_the_images_whose_turn_it_is_are_mirrored():
+    loader = BatchLoader(numbered(12), 5, CPU)
+    mirrored = torch.arange(12) % 3 == 0
+    for images, labels in loader.epoch(torch.Generator().manual_seed(0), 0, mirrored):
+        plain = loader.images[labels]
+        assert (images == torch.where(mirrored[labels][:, None, None, None], plain.flip(3), plain)).all()
+
+
 def test_normalized_images_have_mean_0_and_deviation_1(tiny_data: PreparedData):
     images = normalize(torch.from_numpy(tiny_data.train.images), tiny_data.mean, tiny_data.std)
     assert images.dtype == torch.float32

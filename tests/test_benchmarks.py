@@ -5,6 +5,7 @@ from pathlib import Path
 
 import inference
 import pytest
+import time_to_accuracy
 import train_speed
 from conftest import ROOT, train_config
 
@@ -43,3 +44,19 @@ def test_prediction_speed_has_a_row_for_every_kind(
     row = figures["rows"]["six views"]
     assert row["images_per_second"] == pytest.approx(30 / row["seconds"], rel=0.5) or row["seconds"] < 0.05
     assert capsys.readouterr().out.startswith("30 images, ")
+
+
+def test_time_to_accuracy_runs_a_recipe_and_its_peer_on_the_same_images(tiny_prepared: Path, tmp_path: Path, capsys):
+    result = tmp_path / "result.json"
+    small = ["--epochs", "1", "--seeds", "2", "--set", "batch_size=12", "--prepared", str(tiny_prepared)]
+    time_to_accuracy.main(["fast", "airbench94", *small, "--result", str(result)])
+    rows = json.loads(result.read_text())["rows"]
+    for row in rows.values():
+        assert [run["seed"] for run in row["runs"]] == [0, 1]
+        assert row["process_seconds"] > row["runs"][0]["train_seconds"] > 0
+        assert all(0 <= run["accuracy"] <= 1 for run in row["runs"])
+    ours, peers = rows["fast"]["runs"][0], rows["airbench94"]["runs"][0]
+    # Per image: one network is modelled on the other, whose stem has a bias to train.
+    per_image = [run["train_flops"] / rows["fast"]["train_images"] for run in (ours, peers)]
+    assert per_image[0] < per_image[1] < 1.1 * per_image[0]
+    assert "fast takes" in capsys.readouterr().out

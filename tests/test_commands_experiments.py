@@ -5,6 +5,8 @@ import pytest
 from conftest import ROOT, write_params
 
 from cifar10.cli import main
+from cifar10.config import read_params
+from cifar10.experiments import load_experiments, with_overrides
 
 
 @pytest.fixture
@@ -49,6 +51,25 @@ def test_find_lr_writes_its_curve_and_leaves_the_model_alone(project: Path, caps
 def test_find_lr_refuses_a_range_that_is_none(project: Path, capsys):
     message = "error: --lowest 1 must be above 0 and below --highest 0.1\n"
     assert refused(capsys, "find-lr", "--lowest", "1", "--highest", "0.1") == message
+
+
+def test_use_writes_a_recipe_into_the_parameters(project: Path, capsys):
+    shutil.copy(ROOT / "params.yaml", project)
+    before = read_params(Path("params.yaml"))
+    main(["use", "fast", "-S", "data.source=kaggle", "-S", "epochs=9"])
+    recipe = load_experiments()["fast"].overrides
+    assert read_params(Path("params.yaml")) == with_overrides(before, {**recipe, "data.source": "kaggle", "epochs": 9})
+    out = capsys.readouterr().out
+    assert "model.name: fastnet\n" in out
+    assert "optimizer.betas" not in out  # what stays as it is is not told
+    assert out.endswith("params.yaml has the recipe fast; `dvc repro` runs it\n")
+
+
+def test_use_leaves_the_parameters_alone_where_it_cannot(project: Path, capsys):
+    before = (project / "params.yaml").read_bytes()
+    assert refused(capsys, "use", "fats").startswith("error: experiments.yaml: no experiment 'fats'; there are fast")
+    assert refused(capsys, "use", "fast", "-S", "epoch=3") == "error: epoch: params.yaml has no such key\n"
+    assert (project / "params.yaml").read_bytes() == before
 
 
 def test_replicate_refuses_a_name_it_does_not_know(project: Path, capsys):

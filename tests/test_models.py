@@ -18,6 +18,8 @@ from cifar10.models.resnet import ResNet, resnet18, resnet18_improved
 # dainet1  (912 + 24) + (2,616 + 48) + (2,604 + 24) + 24,704 + 10,836 + 850
 # dainet7  1,792 + 36,928 + 73,856 + 147,584 + 295,168 + 590,080, norms 2 * 2 * (64 + 128 + 256), 2,570
 #
+# fastnet  13,824 + 36,864 + 147,456 + 3 * 589,824, norm biases 2 * 64 + 4 * 256, head 2,560; the stem is not trained
+#
 # Residual networks have no biases but the head's. ResNet-18 by stages:
 #   stage 1: 4 * 9 * 64 * 64 + 4 * 128                                            =   147,968
 #   stage 2: 9 * 64 * 128 + 3 * 9 * 128 * 128 + 64 * 128 + 5 * 256                =   525,568
@@ -35,6 +37,7 @@ PARAMETERS = {
     "mynet": 5_499_434,
     "dainet1": 42_618,
     "dainet7": 1_149_770,
+    "fastnet": 1_971_328,
     "resnet9": 73_984 + 230_144 + 919_040 + 3_673_088 + 5_130 + 1_856,
     "resnet18": 11_181_642,
     "resnet18_improved": 11_173_962,

@@ -11,6 +11,7 @@ from cifar10.training.optim import (
     ScheduleConfig,
     build_optimizer,
     learning_rate,
+    set_learning_rate,
 )
 
 EPOCHS, STEPS = 20, 7
@@ -68,6 +69,7 @@ REFERENCES = {
     "multistep": lambda: torch_rates(lambda o: lr_scheduler.MultiStepLR(o, [3, 6, 9], 0.1), every_steps=STEPS),
     "piecewise": lambda: torch_rates(piecewise, every_steps=STEPS),
     "cosine": lambda: torch_rates(lambda o: lr_scheduler.CosineAnnealingLR(o, TOTAL)),
+    "linear": lambda: torch_rates(lambda o: lr_scheduler.LinearLR(o, 1.0, 0.002, TOTAL)),
     "onecycle": lambda: torch_rates(onecycle),
     "plateau": lambda: torch_rates(plateau, every_steps=STEPS, losses=True),
 }
@@ -113,15 +115,16 @@ def test_milestones_that_cannot_be_are_refused(changes, expected):
 
 
 def optimizer_config(**changes) -> OptimizerConfig:
-    values = {"name": "sgd", "momentum": 0.9, "nesterov": True, "betas": [0.9, 0.99]}
+    values = {"name": "sgd", "momentum": 0.9, "nesterov": True, "betas": [0.9, 0.99], "norm_bias_lr_factor": 1.0}
     return OptimizerConfig.model_validate({**values, "weight_decay": 0.0, "norm_bias_weight_decay": 0.0, **changes})
 
 
-TORCHS = {
+TORCHS = {  # muon: what is no kernel
     "adam": lambda p: torch.optim.Adam([p], lr=0.05, betas=(0.9, 0.99), weight_decay=0.1),
     "adamw": lambda p: torch.optim.AdamW([p], lr=0.05, betas=(0.9, 0.99), weight_decay=0.1),
     "rmsprop": lambda p: torch.optim.RMSprop([p], lr=0.05, alpha=0.99, momentum=0.9, weight_decay=0.1),
     "sgd": lambda p: torch.optim.SGD([p], lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "muon": lambda p: torch.optim.SGD([p], lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
 }
 
 
@@ -138,7 +141,7 @@ def test_every_optimizer_is_torchs_with_our_numbers(name):
             (holder.weight**4).sum().backward()
             optimizer.step()
         results.append(holder.weight.detach())
-    assert (results[0] == results[1]).all()
+    assert torch.allclose(*results, rtol=1e-6, atol=0)
 
 
 def model() -> torch.nn.Module:
@@ -151,6 +154,12 @@ def test_weight_decay_has_two_groups():
     assert [tuple(p.shape) for p in weights["params"]] == [(4, 3, 3, 3)]
     assert [tuple(p.shape) for p in vectors["params"]] == [(4,), (4,), (4,)]  # convolution bias, norm scale, norm bias
     assert (weights["weight_decay"], vectors["weight_decay"]) == (5e-4, 1e-5)
+
+
+def test_norms_and_biases_may_learn_at_a_rate_of_their_own():
+    optimizer = build_optimizer(model(), 0.1, optimizer_config(norm_bias_lr_factor=64.0))
+    set_learning_rate(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 32.0]
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.9, False), (0.0, True), (0.0, False)])

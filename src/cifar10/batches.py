@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from cifar10.dataset import ImageSet
@@ -48,12 +48,16 @@ class BatchLoader:
         self.batches_per_epoch = -(-self.images_per_epoch // batch_size)
 
     def epoch(
-        self, generator: torch.Generator, skip: int = 0
+        self, generator: torch.Generator, skip: int = 0, mirrored: Bool[Tensor, " images"] | None = None
     ) -> Iterator[tuple[UInt8[Tensor, "batch 3 32 32"], Int64[Tensor, " batch"]]]:
         """One pass over all images in an order drawn from `generator` (on the CPU: the same order on any device).
 
-        The first `skip` batches are left out: they were seen before an interruption.
+        The first `skip` batches are left out: they were seen before an interruption. Images for which `mirrored` is
+        true come mirrored left to right.
         """
         order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
         for rows in order[: self.images_per_epoch].split(self.batch_size)[skip:]:
-            yield self.images[rows], self.labels[rows]
+            images = self.images[rows]
+            if mirrored is not None:
+                images = torch.where(mirrored[rows][:, None, None, None], images.flip(3), images)
+            yield images, self.labels[rows]

@@ -1,14 +1,15 @@
-"""`cifar10 summary`, `find-lr` and `replicate`."""
+"""`cifar10 summary`, `find-lr`, `use` and `replicate`."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from cifar10.commands.arguments import whole_number
-from cifar10.config import PARAMS, InputError, load_config
-from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments
-from cifar10.files import atomic_path
+from cifar10.config import PARAMS, InputError, load_config, read_params
+from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, parse_settings, with_overrides
+from cifar10.files import atomic_path, atomic_write
 from cifar10.replication import replicate
+from cifar10.yaml_edit import edit_yaml
 
 CURVE = Path("reports/find_lr.csv")
 PICTURE = Path("reports/find_lr.png")
@@ -25,6 +26,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--lowest", type=float, default=1e-5, help="first rate (1e-5)")
     parser.add_argument("--highest", type=float, default=10.0, help="last rate (10)")
     parser.set_defaults(run=_find_lr)
+
+    parser = commands.add_parser("use", help=f"write a recipe of {EXPERIMENTS} into {PARAMS}")
+    parser.add_argument("name", metavar="NAME", help=f"an entry of {EXPERIMENTS}")
+    parser.add_argument("-S", dest="set", action="append", default=[], metavar="KEY=VALUE", help="and change a key")
+    parser.set_defaults(run=_use)
 
     parser = commands.add_parser("replicate", help=f"run recipes of {EXPERIMENTS} through DVC")
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"an entry of {EXPERIMENTS}")
@@ -62,6 +68,17 @@ def _find_lr(options: argparse.Namespace) -> str:
     with atomic_path(PICTURE) as partial:
         plot_curve(curve, suggested).savefig(partial, format="png", dpi=144)
     return f"suggested lr {suggested:.2g} ({PARAMS} has {config.lr:g}); the curve: {CURVE}, {PICTURE}"
+
+
+def _use(options: argparse.Namespace) -> str:
+    overrides = {**find_experiment(options.name, load_experiments()).overrides, **parse_settings(options.set)}
+    before = read_params(PARAMS)
+    after = with_overrides(before, overrides)
+    changed = {key: value for key, value in overrides.items() if with_overrides(before, {key: value}) != before}
+    atomic_write(PARAMS, edit_yaml(PARAMS.read_text(encoding="utf-8"), changed))
+    assert read_params(PARAMS) == after
+    lines = [f"{key}: {value}" for key, value in changed.items()]
+    return "\n".join([*lines, f"{PARAMS} has the recipe {options.name}; `dvc repro` runs it"])
 
 
 def _replicate(options: argparse.Namespace) -> str:

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from cifar10.config import PARAMS, Config, InputError, one_of
-from cifar10.models import cnn, dainet, lenet, resnet
+from cifar10.models import cnn, dainet, fastnet, lenet, resnet
 from cifar10.models.layers import ACTIVATIONS, INITIALIZERS, initialize
 from cifar10.models.pretrained import load_pretrained
 
@@ -19,6 +20,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mynet": cnn.mynet,
     "dainet1": dainet.dainet1,
     "dainet7": dainet.dainet7,
+    "fastnet": fastnet.fastnet,
     "resnet9": resnet.resnet9,
     "resnet18": resnet.resnet18,
     "resnet18_improved": resnet.resnet18_improved,
@@ -60,6 +62,13 @@ def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
         left_out = load_pretrained(model, config.pretrained)
         print(f"model: {config.pretrained}: all weights taken but {', '.join(left_out) or 'none'}", flush=True)
     return model
+
+
+def fit_to_images(model: nn.Module, pixels: Float[Tensor, "images 3 h w"]) -> None:
+    """Set what a network takes from training images (normalised) instead of learning it: a whitening stem."""
+    for module in model.modules():
+        if isinstance(module, fastnet.Whitening):
+            module.fit(pixels)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -7,12 +7,12 @@ pixel, and an entry of AUGMENTATIONS that draws those values from a generator.
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cifar10.config import Config
@@ -23,12 +23,23 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class AugmentConfig(Config):
-    """The section `augment`: one key for each entry of AUGMENTATIONS, applied in the order of that dict."""
+    """The section `augment`: one key for each entry of AUGMENTATIONS, applied in the order of that dict.
+
+    Mixup and cutmix come after them, and the alternating flip, which goes by the epoch, before.
+    """
 
     crop_padding_pixels: Annotated[int, Field(ge=0, le=16)]
     """Random crop of the original size out of the image padded with black on each side. 0: off."""
+    translate_pixels: Annotated[int, Field(ge=0, le=16)]
+    """Random shift by up to this much each way, what is missing at the border reflected. 0: off."""
     horizontal_flip: bool
     """Mirror left to right with probability 1/2."""
+    alternating_flip: bool
+    """Instead of `horizontal_flip`: half of the images mirrored in the first epoch, then each in turns.
+
+    Two epochs show every image either way, by chance they do so for half of them (Jordan 2024,
+    https://arxiv.org/abs/2404.00498).
+    """
     affine_degrees: Annotated[float, Field(ge=0, le=180)]
     """Rotation by a random angle up to this, either way. 0: off."""
     color_jitter: Annotated[list[Share], Field(min_length=4, max_length=4)]
@@ -46,14 +57,17 @@ class AugmentConfig(Config):
     cutmix_alpha: Annotated[float, Field(ge=0)]
     """Paste a rectangle of another image, its area from Beta(alpha, alpha), and share the label. 0: off."""
 
+    @model_validator(mode="after")
+    def _check_flips(self) -> "AugmentConfig":
+        if self.horizontal_flip and self.alternating_flip:
+            raise ValueError("set horizontal_flip or alternating_flip, not both")
+        return self
+
 
 def augment(
     images: UInt8[Tensor, "batch 3 h w"], config: AugmentConfig, generator: torch.Generator
 ) -> UInt8[Tensor, "batch 3 h w"]:
-    """Apply every augmentation that `config` switches on, each image with its own draws.
-
-    Mixup and cutmix, which change labels too, are `mix`.
-    """
+    """Apply every entry of AUGMENTATIONS that `config` switches on, each image with its own draws."""
     for key, transform in AUGMENTATIONS.items():
         value = getattr(config, key)
         if any(value) if isinstance(value, list) else value:
@@ -83,14 +97,18 @@ def mix(
 
 
 def crop(
-    images: UInt8[Tensor, "batch channels h w"], offsets: Int64[Tensor, "batch 2"], padding: int
+    images: UInt8[Tensor, "batch channels h w"],
+    offsets: Int64[Tensor, "batch 2"],
+    padding: int,
+    mode: Literal["constant", "reflect"] = "constant",
 ) -> UInt8[Tensor, "batch channels h w"]:
-    """The h x w window of each zero-padded image that starts at `offsets` (down, right), each 0..2 * padding.
+    """The h x w window of each padded image that starts at `offsets` (down, right), each 0..2 * padding.
 
-    An offset of `padding` gives the image itself. Crop and flip are the augmentation of He et al. 2015.
+    An offset of `padding` gives the image itself. The padding is black, or the image reflected at its border. Crop
+    with black and flip are the augmentation of He et al. 2015.
     """
     batch, channels, height, width = images.shape
-    padded = F.pad(images, [padding] * 4)
+    padded = F.pad(images, [padding] * 4, mode=mode)
     rows = offsets[:, 0, None] + torch.arange(height, device=images.device)
     columns = offsets[:, 1, None] + torch.arange(width, device=images.device)
     image = torch.arange(batch, device=images.device)
@@ -142,6 +160,11 @@ def rotate(
 
 def _random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
     return crop(images, _integers((len(images), 2), 2 * padding + 1, images, generator), padding)
+
+
+def _random_translation(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """The border reflected, as Jordan 2024 does, https://arxiv.org/abs/2404.00498."""
+    return crop(images, _integers((len(images), 2), 2 * pixels + 1, images, generator), pixels, "reflect")
 
 
 def _random_flip(images: Tensor, enabled: bool, generator: torch.Generator) -> Tensor:
@@ -204,6 +227,7 @@ def _torchvision(name: str, **options: Any) -> nn.Module:
 # params.yaml key -> (images, the key's value, generator) -> images
 AUGMENTATIONS: dict[str, Callable[[Tensor, Any, torch.Generator], Tensor]] = {
     "crop_padding_pixels": _random_crop,
+    "translate_pixels": _random_translation,
     "horizontal_flip": _random_flip,
     "affine_degrees": _random_affine,
     "color_jitter": _random_color,

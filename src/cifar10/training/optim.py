@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from cifar10.config import Config, one_of
+from cifar10.training.muon import Muon
 
 
 def sgd(groups: list[dict], lr: float, config: "OptimizerConfig", fused: bool) -> torch.optim.Optimizer:
@@ -34,11 +35,17 @@ def rmsprop(groups: list[dict], lr: float, config: "OptimizerConfig", fused: boo
     return torch.optim.RMSprop(groups, lr=lr, alpha=config.betas[1], momentum=config.momentum)
 
 
+def muon(groups: list[dict], lr: float, config: "OptimizerConfig", fused: bool) -> torch.optim.Optimizer:
+    """Momentum with orthogonalised updates of the kernels: for trainings of a few epochs."""
+    return Muon(groups, lr=lr, momentum=config.momentum)
+
+
 OPTIMIZERS: dict[str, Callable[[list[dict], float, "OptimizerConfig", bool], torch.optim.Optimizer]] = {
     "sgd": sgd,
     "adam": adam,
     "adamw": adamw,
     "rmsprop": rmsprop,
+    "muon": muon,
 }
 
 
@@ -48,7 +55,7 @@ class OptimizerConfig(Config):
     name: Annotated[str, one_of(OPTIMIZERS)]
     """A key of OPTIMIZERS."""
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    """sgd, rmsprop: share of the last update that carries on. 0: off."""
+    """sgd, rmsprop, muon: share of the last update that carries on. 0: off."""
     nesterov: bool
     """sgd: look ahead along the momentum before taking the gradient."""
     betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
@@ -57,16 +64,28 @@ class OptimizerConfig(Config):
     """L2 penalty on the weights of convolutions and linear layers. 0: off."""
     norm_bias_weight_decay: Annotated[float, Field(ge=0)]
     """L2 penalty on batch-norm scales and on all biases. 0: off."""
+    norm_bias_lr_factor: Annotated[float, Field(gt=0)]
+    """How many times `lr` is the rate of batch-norm scales and of all biases. 1: the same."""
 
 
 def build_optimizer(model: nn.Module, lr: float, config: OptimizerConfig) -> torch.optim.Optimizer:
     """An optimizer with two parameter groups: weights (matrices and kernels), and norms with biases (vectors)."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": config.norm_bias_weight_decay},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay, "lr_factor": 1.0},
+        {
+            "params": [p for p in parameters if p.ndim <= 1],
+            "weight_decay": config.norm_bias_weight_decay,
+            "lr_factor": config.norm_bias_lr_factor,
+        },
     ]
     return OPTIMIZERS[config.name](groups, lr, config, parameters[0].is_cuda)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Use `lr`, times the group's own factor, from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_factor"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +128,11 @@ def cosine(progress: Progress, config: "ScheduleConfig") -> float:
     return _cosine_between(1.0, 0.0, progress.step / progress.total_steps)
 
 
+def linear(progress: Progress, config: "ScheduleConfig") -> float:
+    """From 1 in a straight line down to `min_factor` at the end."""
+    return 1.0 - (1.0 - config.min_factor) * progress.step / progress.total_steps
+
+
 def onecycle(progress: Progress, config: "ScheduleConfig") -> float:
     """Up from 1/25 to 1 in the warm-up, then down to 1/250,000, both along half a cosine.
 
@@ -145,6 +169,7 @@ SCHEDULES: dict[str, Schedule] = {
     "multistep": multistep,
     "piecewise": piecewise,
     "cosine": cosine,
+    "linear": linear,
     "onecycle": onecycle,
     "plateau": plateau,
 }
@@ -166,7 +191,7 @@ class ScheduleConfig(Config):
     patience_epochs: Annotated[int, Field(ge=0)]
     """plateau: epochs without progress that are let pass."""
     min_factor: Annotated[float, Field(ge=0, le=1)]
-    """plateau: the factor does not go below this. 0: no limit."""
+    """linear: the factor at the end; plateau: the factor does not go below this. 0: down to nothing, no limit."""
     warmup_fraction: Annotated[float, Field(gt=0, lt=1)]
     """onecycle: share of all steps in which the rate rises to its peak."""
 

@@ -1,0 +1,37 @@
+import torch
+from torch import nn
+
+from cifar10.models.fastnet import Whitening, fastnet
+
+
+def test_whitened_patches_are_uncorrelated_with_unit_variance():
+    colors = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [1.0, 0.0, 1.0]])
+    noise = torch.randn(50, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    pixels = torch.einsum("ij,njhw->nihw", colors, noise)
+    pixels[:, :, 1:] += pixels[:, :, :-1].clone()  # neighbours are alike, as in photographs
+    stem = Whitening()
+    stem.fit(pixels)
+    maps = stem(pixels)
+    values = maps[:, :12].transpose(0, 1).flatten(1)
+    assert torch.allclose(values @ values.T / values.shape[1], torch.eye(12), atol=0.05)
+    assert (maps[:, 12:] == -maps[:, :12]).all()
+
+
+def test_a_flat_direction_is_not_blown_up():
+    """Patches of one colour have no differences: what is divided there is bounded by the variance that is added."""
+    stem = Whitening()
+    stem.fit(torch.ones(4, 3, 8, 8))
+    assert stem.weight.abs().max() <= 5e-4**-0.5
+
+
+def test_the_stem_is_fixed_and_the_first_filters_pass_their_input_on():
+    model = fastnet(num_classes=10)
+    assert isinstance(model, nn.Sequential)
+    assert not model[0].weight.requires_grad
+    first = model[2]
+    maps = torch.randn(1, 24, 9, 9)
+    assert torch.allclose(first(maps)[:, :24], maps, atol=1e-5)
+
+
+def test_images_of_other_sizes_pass():
+    assert fastnet(num_classes=4).eval()(torch.zeros(2, 3, 20, 24)).shape == (2, 4)
