@@ -7,7 +7,6 @@ and commit.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -18,10 +17,9 @@ from typing import Any
 
 import numpy as np
 import synthetic_competition
+from records import write_benchmark
 
-from cifar10 import lineage
 from cifar10.config import PARAMS
-from cifar10.files import atomic_write
 from cifar10.submission import write_submission
 from cifar10.tables import read_table
 
@@ -43,15 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
     raw = options.folder.resolve() / f"{source}-{num_train}-{num_test}"
     if not raw.exists():
         synthetic_competition.build(raw, num_train, num_test, options.photographs)
-    result = {
+    figures = {
         "name": "data_path",
         "images": {"train": num_train, "test": num_test, "source": source},
         **measure(raw, options.folder.resolve() / "work"),
-        "commit": lineage.commit(),
-        **lineage.machine(),
     }
-    atomic_write(options.result, json.dumps(result, indent=2) + "\n")
-    print(table(result))
+    print(table(write_benchmark(options.result, figures)))
 
 
 def measure(raw: Path, work: Path) -> dict[str, Any]:

@@ -1,20 +1,18 @@
 """Prediction speed: `python benchmarks/inference.py`. Prints a table and writes it as JSON."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from records import write_benchmark
 from train_speed import NOT_MEASURED
 
-from cifar10 import lineage
 from cifar10.checkpoint import load_model
 from cifar10.config import PARAMS, read_params
 from cifar10.experiments import parse_settings, with_overrides
-from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
 from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.summary import summarize_model
@@ -46,15 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     stored = np.load(options.prepared / "test_images.npy", mmap_mode="r")
     images = stored[np.arange(options.images) % len(stored)]
     params = with_overrides(read_params(PARAMS), parse_settings(options.set))
-    result = {
-        "name": "inference",
-        "images": options.images,
-        "rows": measure(options.model, images, params),
-        "commit": lineage.commit(),
-        **lineage.machine(),
-    }
-    atomic_write(options.result, json.dumps(result, indent=2) + "\n")
-    print(table(result))
+    figures = {"name": "inference", "images": options.images, "rows": measure(options.model, images, params)}
+    print(table(write_benchmark(options.result, figures)))
 
 
 def measure(model_file: Path, images: np.ndarray, params: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Records of replicated experiments: one folder each with `result.json` and `submission.csv.gz`, and their table."""
+"""What is kept of measurements.
+
+A replicated experiment has a folder with `result.json` and `submission.csv.gz`, and a row of their table; a benchmark
+of speed has one JSON file.
+"""
 
 import gzip
 import json
@@ -6,6 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from cifar10 import lineage
 from cifar10.experiments import Experiment
 from cifar10.files import atomic_write
 
@@ -30,9 +35,20 @@ def read_records(folder: Path) -> dict[str, Record]:
 def write_record(folder: Path, record: Record, submission: bytes | None) -> None:
     """Write a record into its folder below `folder`; `submission` is the first seed's file."""
     target = folder / record["experiment"]
-    atomic_write(target / "result.json", json.dumps(record, indent=2) + "\n")
+    _write_json(target / "result.json", record)
     if submission is not None:
         atomic_write(target / "submission.csv.gz", gzip.compress(submission, mtime=0))  # no clock in the file
+
+
+def write_benchmark(path: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """Write the figures of a benchmark with the commit and the machine that they are of; returns all that."""
+    result = {**figures, "commit": lineage.commit(), **lineage.machine()}
+    _write_json(path, result)
+    return result
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
 def accuracies(record: Record, part: str) -> list[float]:

@@ -6,7 +6,6 @@ Both train the same network on the same images with the same augmentation. Print
 
 import argparse
 import dataclasses
-import json
 import os
 import tempfile
 import time
@@ -16,18 +15,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from records import write_benchmark
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from cifar10 import lineage
 from cifar10.config import PARAMS, read_params
 from cifar10.dataset import PreparedData, load_prepared
-from cifar10.experiments import load_experiments, parse_settings, with_overrides
-from cifar10.files import atomic_write
+from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
 from cifar10.images import encode_png
 from cifar10.models import build_model
+from cifar10.runtime import Runtime
 from cifar10.summary import summarize_model
 from cifar10.training.trainer import TrainConfig, Trainer
 from cifar10.utilization import matmul_peak_flops
@@ -56,45 +55,41 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT})")
     options = parser.parse_args(arguments)
     changed = parse_settings(options.set)
-    params = with_overrides(read_params(PARAMS), {**load_experiments()[options.recipe].overrides, **changed})
+    recipe = find_experiment(options.recipe, load_experiments())
+    params = with_overrides(read_params(PARAMS), {**recipe.overrides, **changed})
     config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
-    result = {
+    figures = {
         "name": "train_speed",
         "recipe": options.recipe,
         "changed": changed,
         "steps": options.steps,
         **measure(load_prepared(options.prepared), config, options.steps),
-        "commit": lineage.commit(),
-        **lineage.machine(),
     }
-    atomic_write(options.result, json.dumps(result, indent=2) + "\n")
-    print(table(result))
+    print(table(write_benchmark(options.result, figures)))
 
 
 def measure(data: PreparedData, config: TrainConfig, steps: int) -> dict[str, Any]:
     """Images per second of every row and of the usual way, and the share of the device's arithmetic that each uses."""
     rows: dict[str, Any] = {}
-    gpu = torch.cuda.is_available()
+    flops = summarize_model(build_model(config.model, len(data.classes))).training_flops
     for name, (changes, needs_gpu) in ROWS.items():
-        if needs_gpu and not gpu:
+        if needs_gpu and not torch.cuda.is_available():
             rows[name] = NOT_MEASURED
             continue
         runtime = config.runtime.model_copy(update=changes)
         trainer = Trainer(data, config.model_copy(update={"runtime": runtime}))
         rate = images_per_second(ours(trainer, config), steps, config.batch_size)
         torch.use_deterministic_algorithms(False)
-        rows[name] = _figures(rate, trainer, matmul_peak_flops(trainer.runtime))
+        rows[name] = _figures(rate, flops, matmul_peak_flops(trainer.runtime))
+    runtime = Runtime(config.runtime.model_copy(update=ROWS["float32"][0]))
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            data, config.model_copy(update={"runtime": config.runtime.model_copy(update=ROWS["float32"][0])})
-        )
-        rate = images_per_second(usual(data, config, trainer, Path(folder)), steps, config.batch_size)
-        rows["the usual way"] = _figures(rate, trainer, matmul_peak_flops(trainer.runtime))
+        rate = images_per_second(usual(data, config, runtime.device, Path(folder)), steps, config.batch_size)
+        rows["the usual way"] = _figures(rate, flops, matmul_peak_flops(runtime))
     return {"rows": rows}
 
 
-def _figures(rate: float, trainer: Trainer, peak_flops: float) -> dict[str, float]:
-    used = rate * summarize_model(trainer.model).training_flops
+def _figures(rate: float, flops_per_image: int, peak_flops: float) -> dict[str, float]:
+    used = rate * flops_per_image
     return {
         "images_per_second": round(rate, 1),
         "tflops": round(used / 1e12, 4),
@@ -131,10 +126,14 @@ def ours(trainer: Trainer, config: TrainConfig) -> Callable[[], None]:
                     yield images, labels
 
     supply = batches()
-    return lambda: (trainer.step(*next(supply), config.lr, 0), None)[1]
+
+    def step() -> None:
+        trainer.step(*next(supply), config.lr, 0)
+
+    return step
 
 
-def usual(data: PreparedData, config: TrainConfig, trainer: Trainer, folder: Path) -> Callable[[], None]:
+def usual(data: PreparedData, config: TrainConfig, device: torch.device, folder: Path) -> Callable[[], None]:
     """One step of the usual loop, on PNG files written to `folder`; it waits for the loss, as the usual loop does."""
     train = dataclasses.replace(data, train_rows=data.train_rows[:20_000]).train
     for image, label, number in zip(train.images, train.labels, train.ids, strict=True):
@@ -148,7 +147,6 @@ def usual(data: PreparedData, config: TrainConfig, trainer: Trainer, folder: Pat
     loader = DataLoader(
         dataset, config.batch_size, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=True
     )
-    device = trainer.runtime.device
     model = build_model(config.model, len(data.classes)).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=0.9, weight_decay=5e-4)
 

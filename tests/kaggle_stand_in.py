@@ -11,7 +11,6 @@ prints the environment under which `kaggle competitions download -c cifar-10` an
 
 import argparse
 import base64
-import csv
 import hashlib
 import io
 import json
@@ -20,42 +19,16 @@ import socket
 import tempfile
 import time
 import zipfile
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from small_competition import build_competition, zip_folder
+from kaggle_behaviour import Behaviour
+from small_competition import build_competition, grade_submission, zip_folder
 
 SLUG = "cifar-10"
 TOKEN = "KGAT_canary_0123456789abcdef"
-
-
-@dataclass
-class Failure:
-    """What a call answers instead: so many times, after so many that went well."""
-
-    status: int
-    message: str = "told to fail"
-    retry_after: str | None = None
-    times: float = math.inf
-    after: int = 0
-
-
-@dataclass
-class Behaviour:
-    """How the stand-in treats its visitors; the defaults are a healthy Kaggle."""
-
-    failures: dict[str, Failure] = field(default_factory=dict)  # by method (`ListSubmissions`), or GET and PUT
-    cut_after: float = math.inf  # bytes after which every transfer ends
-    replacement: bytes | None = None  # takes the file's place at the first cut: another entity tag
-    announced_bytes: int = 0  # added to the length that the file address announces
-    bytes_per_second: float = math.inf
-    pending_polls: float = 1  # listings until a score is there
-    submissions_left: int = 5
-    earlier_submissions: int = 7
-    confirms: bool = True  # a submission's reference is told
 
 
 class StandIn(ThreadingHTTPServer):
@@ -96,21 +69,6 @@ class StandIn(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A visitor who leaves early, or is killed, is none of our troubles."""
-
-    def grade(self, content: bytes) -> dict[str, Any]:
-        """Accuracy on odd ids (public) and on even ones (private), or the reason why there is none."""
-        rows = list(csv.reader(io.StringIO(content.decode())))
-        answers = {int(row[0]): row[1] for row in rows[1:] if len(row) == 2 and row[0].isdecimal()}
-        if rows[0] != ["id", "label"] or answers.keys() != self.solution.keys():
-            reason = f"Submission must have {len(self.solution)} rows"
-            return {"status": "ERROR", "errorDescription": reason}
-        right = {i: answers[i] == label for i, label in self.solution.items()}
-        odd, even = ([right[i] for i in right if i % 2 == rest] for rest in (1, 0))
-        return {
-            "status": "COMPLETE",
-            "publicScore": f"{sum(odd) / len(odd):.5f}",
-            "privateScore": f"{sum(even) / len(even):.5f}",
-        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -162,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _CreateSubmission(self, body: dict[str, Any]) -> None:  # noqa: N802
         content = self.server.uploads[body["blobFileTokens"]]
-        grade = self.server.grade(content)
+        grade = grade_submission(content, self.server.solution)
         self.server.used += grade["status"] == "COMPLETE"
         reference = 1001 + len(self.server.submissions)
         entry = {

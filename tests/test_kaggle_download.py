@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kaggle_stand_in import TOKEN, Failure, StandIn
+from kaggle_behaviour import Failure
+from kaggle_stand_in import TOKEN, StandIn
 from kaggle_user import BIN, UserFolder
 from small_competition import build_competition, zip_folder
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from kaggle_stand_in import Failure, StandIn
+from kaggle_behaviour import Failure
+from kaggle_stand_in import StandIn
 from kaggle_user import BIN, ROOT, UserFolder
 
 from cifar10.competition import FILES

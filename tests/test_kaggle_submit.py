@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kaggle_stand_in import TOKEN, Failure, StandIn
+from kaggle_behaviour import Failure
+from kaggle_stand_in import TOKEN, StandIn
 from kaggle_user import BIN, UserFolder
 from test_kaggle_download import CASES, QUOTA, Case, failing
 

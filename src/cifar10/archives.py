@@ -199,18 +199,10 @@ def _list_blocks(archive: py7zr.SevenZipFile) -> list[_Block]:
     assert streams.packinfo is not None
     assert streams.unpackinfo is not None
     start = archive.afterheader + streams.packinfo.packpos
+    packed = zip(streams.packinfo.packpositions, streams.packinfo.packsizes, streams.unpackinfo.folders, strict=False)
     return [
-        _Block(
-            start + position,
-            packed_bytes,
-            folder.get_unpack_size(),
-            folder.coders,
-            folder.unpacksizes,
-            folder.crc if folder.digestdefined else None,
-        )
-        for position, packed_bytes, folder in zip(
-            streams.packinfo.packpositions, streams.packinfo.packsizes, streams.unpackinfo.folders, strict=False
-        )
+        _Block(start + position, size, f.get_unpack_size(), f.coders, f.unpacksizes, f.crc if f.digestdefined else None)
+        for position, size, f in packed
     ]
 
 
