@@ -47,7 +47,7 @@ def write_tiny_report(path: Path, data: PreparedData, **changes: Any) -> dict[st
     )
     parts = {"validation": _measure(trained, data.val), "test": _measure(trained, data.test)}
     arguments = {
-        "card": describe(data, np.arange(len(data.labelled))),
+        "card": describe(data, np.arange(len(data.labelled)), np.arange(len(data.labelled))),
         "history": HISTORY,
         "parts": parts,
         "origin": ORIGIN,
