@@ -14,7 +14,7 @@ compression."""
 
 BLOCK_PIXELS = 4  # side of the squares whose means make an image's sketch
 ROUNDING = 1e-4  # more than what a float32 product of two sketches can be off
-ROWS_AT_ONCE = 512  # sketches compared with all others: 100 MB of products for 50,000 images
+ROWS_AT_ONCE = 256  # sketches compared with all others: 50 MB of products for 50,000 images
 PAIRS_AT_ONCE = 2048
 
 Images = UInt8[np.ndarray, "images 3 32 32"]
