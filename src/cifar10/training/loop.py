@@ -84,11 +84,16 @@ class Keeper:
             self.keep()
 
     def keep(self) -> None:
-        """Write the state, from the first process, if all processes are at the same step.
+        """Write the state, from the first process, if all processes are at the same step and all weights are numbers.
 
-        That is certain only where an epoch ends.
+        The first is certain only where an epoch ends.
+
+        Raises:
+            InputError: the training has diverged; what was kept before stays.
         """
         world = self.trainer.runtime.world
         if self.store and world.is_first and (world.size == 1 or self.trainer.epoch_is_over):
-            self.store.save(self.trainer.state())
-            self.kept_at = time.monotonic()
+            self.trainer.check_losses()  # at the end of an epoch all processes have done so already
+            if self.trainer.is_finite():
+                self.store.save(self.trainer.state())
+                self.kept_at = time.monotonic()
