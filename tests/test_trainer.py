@@ -80,3 +80,12 @@ def test_weights_that_break_in_a_step_of_finite_loss_are_not_kept(tiny_data: Pre
     assert state
     assert (state["epoch"], state["batch"]) == (1, 1)
     assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_out_of_memory_names_the_batch_size(tiny_data: PreparedData, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "step", fail)
+    with pytest.raises(InputError, match=r"^out of memory with batch_size 12; try batch_size 6, or runtime"):
+        fit(tiny_data, CONFIG)

@@ -36,10 +36,11 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     data, trained = load_prepared(prepared), load_model(model_file)
     model = runtime.compiled(runtime.place(trained.model))
     parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
-    logits = {
-        name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
-        for name, part in parts.items()
-    }
+    with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+        logits = {
+            name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+            for name, part in parts.items()
+        }
     if not runtime.world.is_first:
         return
     measured: dict[str, Measured] = {}

@@ -26,7 +26,7 @@ def fit(
         The model as it is after the last epoch, on its device, and one result for each epoch.
 
     Raises:
-        InputError: the loss stopped being a number, or the process was asked to stop.
+        InputError: the loss stopped being a number, memory ran out, or the process was asked to stop.
     """
     trainer = Trainer(data, config)
     if config.schedule.name == "plateau" and not len(trainer.val):
@@ -40,6 +40,7 @@ def fit(
         where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
         print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
     with (
+        trainer.runtime.memory_for("batch_size", config.batch_size, smallest=2),
         stop_request() as stop,
         tqdm(
             total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
