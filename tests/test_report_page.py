@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_fixtures import HISTORY, NOTHING_KNOWN, write_tiny_report
+from report_fixtures import HISTORY, NOTHING_KNOWN, PROVENANCE, write_tiny_report
 
 from cifar10.datacard import describe
 from cifar10.dataset import PreparedData
@@ -42,7 +42,9 @@ def test_the_head_has_figures_intervals_and_the_change(tmp_path: Path, tiny_data
     assert "commit abc1234" in text
     assert "lr=0.1 , model.name=&lt;lenet&gt;" in text
     assert "1,234 s (validation apart) on a processor, 2 cores (cpu, 2 threads, float32)" in text
-    assert "Python 3.11.7, torch 2.14.1" in text
+    assert "measured with Python 3.11.7, torch 2.14.1" in text
+    assert "trained by code 0123456789ab, that of commit def5678; Python 3.12.1, torch 2.14.1" in text
+    assert "trained on a processor, 2 cores, 2 threads (cpu, 2 threads, float32)" in text
 
 
 def test_equal_figures_are_the_same(tmp_path: Path, tiny_data: PreparedData):
@@ -54,11 +56,14 @@ def test_equal_figures_are_the_same(tmp_path: Path, tiny_data: PreparedData):
 
 
 def test_what_is_not_known_is_not_claimed(tmp_path: Path, tiny_data: PreparedData):
-    write_tiny_report(tmp_path / "a.html", tiny_data, origin=NOTHING_KNOWN)
+    write_tiny_report(tmp_path / "a.html", tiny_data, {**PROVENANCE, "code": None}, origin=NOTHING_KNOWN)
     text = words(tmp_path / "a.html")
     assert "last commit" not in text
     assert "commit not known parameters not known" in text
     assert "validation apart" not in text
+    assert "trained by code not known; Python 3.12.1" in text
+    write_tiny_report(tmp_path / "a.html", tiny_data, origin=NOTHING_KNOWN)
+    assert "code 0123456789ab, which is in no commit known here; Python" in words(tmp_path / "a.html")
 
 
 def test_a_fit_on_everything_has_a_page_too(tmp_path: Path, tiny_data: PreparedData):

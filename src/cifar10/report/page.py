@@ -51,6 +51,7 @@ class Origin:
     """Where the run comes from. What is not known is empty."""
 
     commit: str
+    code_commit: str  # the one that has the code which trained the model
     changed_params: dict[str, Any]
     machine: dict[str, Any]  # the one that measured, as `lineage.machine` returns it
     training: dict[str, Any] | None  # the log of `trainlog`
@@ -88,6 +89,7 @@ def write_report(
         parts={name: _headline(part, origin.previous.get(name)) for name, part in parts.items()},
         shown_part=next(iter(parts), None),
         origin=origin,
+        provenance=trained.provenance,
         training=_training(history),
         by_class=_by_class(shown, trained.classes) if shown else None,
         pictures=_pictures(shown, trained) if shown else None,
