@@ -28,26 +28,30 @@ HISTORY = pd.DataFrame(
     }
 )
 MACHINE = {"python": "3.11.7", "versions": {"torch": "2.14.1"}, "device": "a processor, 2 cores", "threads": 2}
+PROVENANCE = {**MACHINE, "code": "0123456789abcdef", "runtime": "cpu, 2 threads, float32", "python": "3.12.1"}
 ORIGIN = Origin(
     commit="abc1234",
+    code_commit="def5678",
     changed_params={"lr": 0.1, "model.name": "<lenet>"},
     machine=MACHINE,
     training={"seconds": 1234.5, "runtime": "cpu, 2 threads, float32", **MACHINE},
     previous={"validation": {"accuracy": 0.25, "macro_f1": 0.2, "images": 10}},
 )
-NOTHING_KNOWN = Origin(commit="", changed_params={}, machine=MACHINE, training=None, previous={})
+NOTHING_KNOWN = Origin(commit="", code_commit="", changed_params={}, machine=MACHINE, training=None, previous={})
 
 
-def write_tiny_report(path: Path, data: PreparedData, **changes: Any) -> dict[str, Measured]:
+def write_tiny_report(
+    path: Path, data: PreparedData, provenance: dict[str, Any] = PROVENANCE, **changes: Any
+) -> dict[str, Measured]:
     """Write the page, with arguments of `write_report` replaced; returns its parts."""
     torch.manual_seed(0)
     config = train_config(model__name="cnn2")
     trained = TrainedModel(
-        build_model(config.model, len(data.classes)).eval(), config.model, data.classes, data.mean, data.std
+        build_model(config.model, len(data.classes)).eval(), config.model, data.classes, data.mean, data.std, provenance
     )
     parts = {"validation": _measure(trained, data.val), "test": _measure(trained, data.test)}
     arguments = {
-        "card": describe(data, np.arange(len(data.labelled))),
+        "card": describe(data, np.arange(len(data.labelled)), np.arange(len(data.labelled))),
         "history": HISTORY,
         "parts": parts,
         "origin": ORIGIN,

@@ -55,6 +55,7 @@ GROUND = {
     "cifar10.tables": BASE,
     "cifar10.dataset": BASE,
     "cifar10.split": BASE,
+    "cifar10.duplicates": BASE | {"cifar10.dataset"},
     "cifar10.metrics": BASE,
     "cifar10.calibration": BASE,
     "cifar10.trainlog": BASE,

@@ -14,7 +14,8 @@ from cifar10.models import build_model
 def trained() -> TrainedModel:
     torch.manual_seed(0)
     config = train_config(model__stem_max_pool=False).model
-    return TrainedModel(build_model(config, 3), config, ["a", "b", "c"], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
+    provenance = {"code": "ab12", "threads": 2, "versions": {"torch": "2.14.1"}}
+    return TrainedModel(build_model(config, 3), config, ["a", "b", "c"], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6], provenance)
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def saved(tmp_path: Path, trained: TrainedModel) -> Path:
 
 def test_a_model_comes_back_whole(saved: Path, trained: TrainedModel):
     loaded = load_model(saved)
-    assert (loaded.config, loaded.classes, loaded.mean, loaded.std) == (
-        trained.config, trained.classes, trained.mean, trained.std,
+    assert (loaded.config, loaded.classes, loaded.mean, loaded.std, loaded.provenance) == (
+        trained.config, trained.classes, trained.mean, trained.std, trained.provenance,
     )  # fmt: skip
     images = torch.randn(2, 3, 32, 32)
     assert not loaded.model.training
@@ -43,6 +44,14 @@ def test_plain_torch_opens_it(saved: Path):
     assert content["classes"] == ["a", "b", "c"]
     assert content["model"]["name"] == "resnet18_improved"
     assert content["model"]["stem_max_pool"] is False
+
+
+def test_a_changed_provenance_is_noticed(saved: Path):
+    content = torch.load(saved, weights_only=True)
+    content["provenance"]["threads"] = 3
+    saved.write_bytes(raw(content))
+    with pytest.raises(InputError, match=r"model\.pt: damaged \(sha256 does not match\)"):
+        load_model(saved)
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])

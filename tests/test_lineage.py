@@ -49,12 +49,49 @@ def test_a_changed_parameter_is_told_and_changed_code_makes_the_commit_dirty(rep
     assert lineage.commit() == f"{clean}-dirty"
 
 
+def test_a_stages_code_leads_to_its_commit_and_no_further(repository: Path):
+    """The digest is of the stage's own files: other files, and commits of the same files, leave it."""
+    (repository / "dvc.yaml").write_text("stages: {train: {deps: [data, src/a.py, src/models]}, other: {deps: [src]}}")
+    (repository / "src/models").mkdir()
+    (repository / "src/models/b.py").write_text("b")
+    (repository / "src/models/__pycache__").mkdir()
+    (repository / "src/models/__pycache__/b.pyc").write_text("compiled")
+    digest = lineage.code_digest("train")
+    assert lineage.commit_with("train", digest) == ""
+    lineage._git("add", "dvc.yaml", "src/a.py", "src/models/b.py")
+    lineage._git("commit", "-qm", "code")
+    commit = lineage.commit()
+    assert lineage.commit_with("train", digest) == commit
+    (repository / "src/c.py").write_text("other")
+    lineage._git("add", "src/c.py")
+    lineage._git("commit", "-qm", "another module")
+    assert lineage.commit() != commit
+    assert lineage.code_digest("train") == digest
+    assert lineage.commit_with("train", digest) == commit
+    (repository / "src/models/b.py").write_text("changed")
+    changed = lineage.code_digest("train")
+    assert changed != digest
+    assert lineage.commit_with("train", changed) == ""
+    assert lineage.commit_with("train", digest) == commit
+    assert lineage.code_digest("unknown") is None
+    assert lineage.commit_with("train", None) == ""
+
+
+def test_the_code_of_the_training_is_known_here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    digest = lineage.code_digest("train")
+    assert digest
+    assert digest != lineage.code_digest("evaluate")
+
+
 def test_without_git_nothing_is_claimed(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     assert lineage.commit() == ""
     assert lineage.experiment() == "workspace"
     assert lineage.changed_params() == {}
+    assert lineage.code_digest("train") is None
+    assert lineage.commit_with("train", "ab12") == ""
 
 
 def test_the_last_commits_out_is_read_from_dvcs_cache(repository: Path):

@@ -67,6 +67,23 @@ def test_exact_duplicates_are_found_and_kept_together(here: Path):
     assert json.loads((here / "data.json").read_text())["exact_duplicates"]["groups"] == 24
 
 
+def test_near_duplicates_are_kept_together_and_their_labels_compared(here: Path):
+    """The second half repeats the first, darker; ids 24 and 48 have labels of different classes, by mistake."""
+    members = tiny_members("train", NUM_TRAIN)
+    for number in range(25, 49):
+        darker = (tiny_image(number - 24, (number - 24) % 3) * 0.9).astype(np.uint8)
+        members[number - 1] = (f"train/{number}.png", encode_png(darker))
+    labels = {i: CLASSES[i % 3] for i in range(1, NUM_TRAIN)} | {48: CLASSES[1]}
+    write_tiny(here / "raw", train=members, train_labels=labels)
+    run(here)
+    data, card = load_prepared(here / "prepared"), json.loads((here / "data.json").read_text())
+    assert {(i - 1) % 24 for i in data.train.ids}.isdisjoint((i - 1) % 24 for i in data.val.ids)
+    assert abs(len(data.val) - 10) <= len(CLASSES)  # pairs cannot fill an odd number
+    assert card["exact_duplicates"]["groups"] == 0
+    assert card["near_duplicates"]["groups"] == 24
+    assert card["near_duplicates"]["different_labels"] == [{"24": "blue", "48": "green"}]
+
+
 def test_unknown_test_labels_are_marked(here: Path):
     write_tiny(here / "raw", test_labels={3: "red"})
     run(here)

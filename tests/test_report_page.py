@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_fixtures import HISTORY, NOTHING_KNOWN, write_tiny_report
+from report_fixtures import HISTORY, NOTHING_KNOWN, PROVENANCE, write_tiny_report
 
+from cifar10.datacard import describe
 from cifar10.dataset import PreparedData
 from cifar10.report.page import worst_confusions
 
@@ -41,7 +42,9 @@ def test_the_head_has_figures_intervals_and_the_change(tmp_path: Path, tiny_data
     assert "commit abc1234" in text
     assert "lr=0.1 , model.name=&lt;lenet&gt;" in text
     assert "1,234 s (validation apart) on a processor, 2 cores (cpu, 2 threads, float32)" in text
-    assert "Python 3.11.7, torch 2.14.1" in text
+    assert "measured with Python 3.11.7, torch 2.14.1" in text
+    assert "trained by code 0123456789ab, that of commit def5678; Python 3.12.1, torch 2.14.1" in text
+    assert "trained on a processor, 2 cores, 2 threads (cpu, 2 threads, float32)" in text
 
 
 def test_equal_figures_are_the_same(tmp_path: Path, tiny_data: PreparedData):
@@ -53,11 +56,14 @@ def test_equal_figures_are_the_same(tmp_path: Path, tiny_data: PreparedData):
 
 
 def test_what_is_not_known_is_not_claimed(tmp_path: Path, tiny_data: PreparedData):
-    write_tiny_report(tmp_path / "a.html", tiny_data, origin=NOTHING_KNOWN)
+    write_tiny_report(tmp_path / "a.html", tiny_data, {**PROVENANCE, "code": None}, origin=NOTHING_KNOWN)
     text = words(tmp_path / "a.html")
     assert "last commit" not in text
     assert "commit not known parameters not known" in text
     assert "validation apart" not in text
+    assert "trained by code not known; Python 3.12.1" in text
+    write_tiny_report(tmp_path / "a.html", tiny_data, origin=NOTHING_KNOWN)
+    assert "code 0123456789ab, which is in no commit known here; Python" in words(tmp_path / "a.html")
 
 
 def test_a_fit_on_everything_has_a_page_too(tmp_path: Path, tiny_data: PreparedData):
@@ -69,14 +75,29 @@ def test_a_fit_on_everything_has_a_page_too(tmp_path: Path, tiny_data: PreparedD
         "channel_mean": [0.5] * 3,
         "channel_std": [0.5] * 3,
         "exact_duplicates": {"groups": 1, "images": 2, "groups_with_different_labels": 1, "ids": [[1, 4]]},
+        "near_duplicates": {"correlation_above": 0.98, "groups": 0, "different_labels": []},
     }
     write_tiny_report(tmp_path / "a.html", tiny_data, parts={}, history=history, card=card)
     text = words(tmp_path / "a.html")
     assert "nothing left to measure on" in text
     assert "What the second convolution makes of an image" in text
     assert "2 labelled images share their pixels with another (1 groups, 1 of them with different labels)" in text
+    assert "none among the labelled images (no correlation above 0.98)" in text
+    assert "two names" not in text
     page = (tmp_path / "a.html").read_text()
     assert set(re.findall(r'<a href="#([^"]+)"', page)) == set(re.findall(r'<h2 id="([^"]+)"', page))
+
+
+def test_duplicates_with_different_labels_are_shown(tmp_path: Path, tiny_data: PreparedData):
+    alone = np.arange(len(tiny_data.labelled))
+    near = alone.copy()
+    near[:20] = alone[:20] // 2  # ten pairs of neighbours, whose classes differ
+    write_tiny_report(tmp_path / "a.html", tiny_data, card=describe(tiny_data, alone, near))
+    text = words(tmp_path / "a.html")
+    assert "20 labelled images are connected by a correlation above 0.98 (10 groups, 10 of them with diff" in text
+    assert "Duplicates that bear different labels (8 of 10 groups): at least one" in text
+    assert "green image 1 red image 2 blue image 3" in text
+    assert "image 17" not in text
 
 
 def test_test_labels_alone_are_shown(tmp_path: Path, tiny_data: PreparedData):

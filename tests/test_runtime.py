@@ -40,5 +40,41 @@ def test_weights_lie_in_the_chosen_order(channels_last):
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("device", "precision", "batch_size", "told"),
+    [
+        ("cuda", "float32", 1024, "GPU memory with batch_size 1024; try batch_size 512, or runtime.precision bfloat16"),
+        ("cuda", "bfloat16", 1024, "GPU memory with batch_size 1024; try batch_size 512, or another model.name"),
+        ("cpu", "bfloat16", 3, "memory with batch_size 3; try another model.name"),
+    ],
+)
+def test_out_of_memory_is_one_line(error, device, precision, batch_size, told):
+    runtime = Runtime(config(precision=precision))
+    runtime.device = torch.device(device)
+    with pytest.raises(InputError) as raised, runtime.memory_for("batch_size", batch_size, smallest=2):
+        raise error
+    assert str(raised.value).startswith(f"out of {told}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_processor_that_runs_out_says_so_itself():
+    """The allocator's real error: 4 exabytes."""
+    with pytest.raises(InputError, match=r"^out of memory with b 4; try b 2"), Runtime(config()).memory_for("b", 4, 1):
+        torch.empty(2**60)
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).memory_for("batch_size", 4, 2):
+        raise RuntimeError("shape")
+
+
 def test_it_says_what_it_runs_on():
     assert str(Runtime(config())) == f"cpu, {torch.get_num_threads()} threads, float32"

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import NUM_TEST, NUM_TRAIN, write_params, write_tiny
+import torch
+from conftest import NUM_TEST, NUM_TRAIN, train_config, write_params, write_tiny
 
+from cifar10.checkpoint import TrainedModel, save_model
 from cifar10.config import InputError
+from cifar10.dataset import load_prepared
+from cifar10.models import build_model
 from cifar10.stages import evaluate, predict, prepare, train
 from cifar10.tables import read_table
 
@@ -83,3 +87,23 @@ def test_the_history_counts_epochs_and_the_log_keeps_the_clock(here: Path):
     metrics = json.loads((here / "train/metrics.json").read_text())
     assert metrics["parameters"] == 34_634 - 7 * 2049  # cnn2 with 3 classes instead of 10
     assert metrics["last"]["val_accuracy"] == history["val_accuracy"].iloc[-1]
+
+
+@pytest.mark.parametrize("stage", [evaluate, predict])
+def test_out_of_memory_names_the_batch_size(here: Path, tiny_prepared: Path, monkeypatch, stage):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    write_params(here / "params.yaml", {})
+    data, config = load_prepared(tiny_prepared), train_config(model__name="lenet").model
+    save_model(here / "model.pt", TrainedModel(build_model(config, 3), config, data.classes, data.mean, data.std))
+    monkeypatch.setattr(stage, "predict_logits", fail)
+    others = [here / name for name in ("a", "b", "c", "d")]
+    with pytest.raises(
+        InputError, match=r"^out of memory with predict\.batch_size 128; try predict\.batch_size 64, or"
+    ):
+        if stage is evaluate:
+            evaluate.main(tiny_prepared, here / "model.pt", *others)
+        else:
+            predict.main(tiny_prepared, others[0], here / "model.pt", others[1])
+    assert sorted(path.name for path in here.iterdir()) == ["model.pt", "params.yaml"]

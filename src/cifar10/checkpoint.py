@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,18 @@ class TrainedModel:
     classes: list[str]
     mean: list[float]
     std: list[float]
+    provenance: dict[str, Any] = field(default_factory=dict)  # where it was trained, as plain values: see `save_model`
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
     """Write a model file that `torch.load(path, weights_only=True)` opens; equal weights give equal bytes.
 
-    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `state_dict`, and `sha256` over the others,
-    because torch.load does not notice flipped bits.
+    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `provenance`, `state_dict`, and `sha256` over
+    the others, because torch.load does not notice flipped bits.
+
+    `provenance` says which code, libraries, device and number of threads made the weights. All of these are inputs of
+    the training: a file that told the commit would be another one in each clone with a history of its own, and after
+    each commit that changes a comma of the README. The digest of the code leads to the commit (`lineage.commit_with`).
     """
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -42,6 +47,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "classes": trained.classes,
         "mean": trained.mean,
         "std": trained.std,
+        "provenance": trained.provenance,
         "state_dict": {key: value.detach().cpu().contiguous() for key, value in trained.model.state_dict().items()},
     }
     content["sha256"] = _digest(content)
@@ -72,10 +78,11 @@ def load_model(path: Path) -> TrainedModel:
         config = ModelConfig.model_validate(content["model"])
         model = build_model(config, len(content["classes"]))
         model.load_state_dict(content["state_dict"])
+        provenance = content["provenance"]
     except (KeyError, TypeError, AttributeError, RuntimeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:80]
         raise InputError(f"{path}: made by another version of this program ({reason})") from None
-    return TrainedModel(model.eval(), config, content["classes"], content["mean"], content["std"])
+    return TrainedModel(model.eval(), config, content["classes"], content["mean"], content["std"], provenance)
 
 
 def _digest(content: dict[str, Any]) -> str:

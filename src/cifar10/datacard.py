@@ -5,21 +5,18 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 
 from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, release_pages
+from cifar10.duplicates import MIN_CORRELATION
 
 MAX_LISTED = 50
 
 
-def duplicate_groups(images: UInt8[np.ndarray, "images 3 32 32"]) -> Int64[np.ndarray, " images"]:
-    """A number for each image; images with exactly the same pixels share one."""
-    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
-    return np.unique(np.array(digests, dtype="S16").view("V16"), return_inverse=True)[1].reshape(-1)
-
-
-def describe(data: PreparedData, groups: Int64[np.ndarray, " images"]) -> dict[str, Any]:
-    """The data card as plain values; `groups` are the duplicate groups of `data.labelled`."""
+def describe(
+    data: PreparedData, exact: Int64[np.ndarray, " images"], near: Int64[np.ndarray, " images"]
+) -> dict[str, Any]:
+    """The data card as plain values; `exact` and `near` are the groups of duplicates in `data.labelled`."""
     known = data.test.labels != UNKNOWN
     return {
         "classes": data.classes,
@@ -28,7 +25,8 @@ def describe(data: PreparedData, groups: Int64[np.ndarray, " images"]) -> dict[s
         "test": {"images": len(data.test), "labelled": int(known.sum())},
         "channel_mean": [round(value, 6) for value in data.mean],
         "channel_std": [round(value, 6) for value in data.std],
-        "exact_duplicates": _duplicates(data, groups),
+        "exact_duplicates": _duplicates(data, exact),
+        "near_duplicates": {"correlation_above": MIN_CORRELATION, **_duplicates(data, near)},
         "sha256": {"labelled": _checksum(data.labelled), "test": _checksum(data.test)},
     }
 
@@ -39,14 +37,19 @@ def _count(data: PreparedData, labels: Int64[np.ndarray, " images"]) -> dict[str
 
 
 def _duplicates(data: PreparedData, groups: Int64[np.ndarray, " images"]) -> dict[str, Any]:
-    """Groups of labelled images with the same pixels, by id, and how many of those carry different labels."""
+    """Groups of more than one labelled image, by id, and the labels of those groups whose labels differ."""
     shared = [group for group, size in Counter(groups.tolist()).items() if size > 1]
     rows = [np.flatnonzero(groups == group) for group in sorted(shared)]
+    conflicts = [group for group in rows if len(set(data.labelled.labels[group])) > 1]
     return {
         "groups": len(rows),
         "images": sum(len(group) for group in rows),
-        "groups_with_different_labels": sum(len(set(data.labelled.labels[group])) > 1 for group in rows),
+        "groups_with_different_labels": len(conflicts),
         "ids": [data.labelled.ids[group].tolist() for group in rows[:MAX_LISTED]],
+        "different_labels": [
+            {str(data.labelled.ids[row]): data.classes[data.labelled.labels[row]] for row in group}
+            for group in conflicts
+        ],
     }
 
 

@@ -67,6 +67,10 @@ class PredictConfig(Config):
     tta_below_confidence: Annotated[float, Field(gt=0, le=1)]
     """All views only for images whose plain view gives no class this probability. 1: for all images."""
 
+    def images_per_pass(self, runtime: Runtime) -> int:
+        """`batch_size`, resolved on this machine."""
+        return self.batch_size or BATCH_SIZES[runtime.device.type]
+
 
 @torch.inference_mode()
 def predict_logits(
@@ -89,7 +93,7 @@ def predict_logits(
     was_training = model.training
     model.eval()
     mine = runtime.world.share(torch.arange(len(images)))
-    batch_size = config.batch_size or BATCH_SIZES[runtime.device.type]
+    batch_size = config.images_per_pass(runtime)
     quiet = None if description and runtime.world.is_first else True
 
     def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, Callable[[Pixels], Pixels]]]) -> Tensor:

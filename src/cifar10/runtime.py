@@ -1,6 +1,8 @@
 """On which devices, in which precision and memory order the arithmetic runs."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import torch
@@ -12,6 +14,9 @@ from cifar10.config import PARAMS, Config, InputError, load_config
 from cifar10.gpus import claim_gpu
 from cifar10.processes import join
 from cifar10.reproducibility import use_deterministic_kernels
+
+# How torch's allocators and CUDA's libraries say it, where it is not an OutOfMemoryError.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class RuntimeConfig(Config):
@@ -74,6 +79,29 @@ class Runtime:
     def autocast(self) -> torch.autocast:
         """Within it, convolutions and matrix products run in the chosen precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @contextmanager
+    def memory_for(self, key: str, batch_size: int, smallest: int) -> Iterator[None]:
+        """Within it, running out of memory is one line that names the batch size and what to try.
+
+        Args:
+            key: the batch size in params.yaml.
+            batch_size: its value in use.
+            smallest: the lowest that the key takes.
+
+        Raises:
+            InputError: in place of torch's error.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
+                raise
+            memory = "memory" if self.device.type == "cpu" else "GPU memory"
+            ways = [f"{key} {batch_size // 2}"] if batch_size // 2 >= smallest else []
+            ways += ["runtime.precision bfloat16"] if self.precision == "float32" else []
+            ways += ["another model.name"]
+            raise InputError(f"out of {memory} with {key} {batch_size}; try {', or '.join(ways)}") from None
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else self.device.type

@@ -33,7 +33,7 @@ from cifar10.report.pictures import (
 )
 
 MAX_PREDICTIONS, MAX_MISTAKES, MAX_LOOKS_OF_EACH_KIND = 27, 18, 6
-MAX_FILTERS, MAX_MAPS, MAX_EXAMPLES_OF_CLASS = 64, 32, 6
+MAX_FILTERS, MAX_MAPS, MAX_EXAMPLES_OF_CLASS, MAX_CONFLICTS = 64, 32, 6, 8
 BOOTSTRAP_SEED = 0
 
 
@@ -51,6 +51,7 @@ class Origin:
     """Where the run comes from. What is not known is empty."""
 
     commit: str
+    code_commit: str  # the one that has the code which trained the model
     changed_params: dict[str, Any]
     machine: dict[str, Any]  # the one that measured, as `lineage.machine` returns it
     training: dict[str, Any] | None  # the log of `trainlog`
@@ -88,6 +89,7 @@ def write_report(
         parts={name: _headline(part, origin.previous.get(name)) for name, part in parts.items()},
         shown_part=next(iter(parts), None),
         origin=origin,
+        provenance=trained.provenance,
         training=_training(history),
         by_class=_by_class(shown, trained.classes) if shown else None,
         pictures=_pictures(shown, trained) if shown else None,
@@ -213,6 +215,14 @@ def _data(data: PreparedData, card: dict[str, Any]) -> dict[str, Any]:
             name: [to_uri(image) for image in data.labelled.images[data.train_rows[of_class]]]
             for name, of_class in zip(data.classes, rows, strict=True)
         },
+        "conflicts": [
+            [
+                {"image": to_uri(data.labelled.images[row]), "id": number, "label": label}
+                for number, label in group.items()
+                for row in np.flatnonzero(data.labelled.ids == int(number))
+            ]
+            for group in card["near_duplicates"]["different_labels"][:MAX_CONFLICTS]
+        ],
     }
 
 

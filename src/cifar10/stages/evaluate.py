@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cifar10 import lineage, stages
-from cifar10.checkpoint import load_model
+from cifar10.checkpoint import TrainedModel, load_model
 from cifar10.config import load_config
 from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.files import atomic_write
@@ -36,10 +36,11 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     data, trained = load_prepared(prepared), load_model(model_file)
     model = runtime.compiled(runtime.place(trained.model))
     parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
-    logits = {
-        name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
-        for name, part in parts.items()
-    }
+    with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+        logits = {
+            name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+            for name, part in parts.items()
+        }
     if not runtime.world.is_first:
         return
     measured: dict[str, Measured] = {}
@@ -53,16 +54,17 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
         write_csv(reports / f"{prefix}per_class.csv", _per_class(measured.get(name)))
 
     metrics = reports / "metrics.json"
-    origin = _origin(model_file, metrics)
+    origin = _origin(model_file, trained, metrics)
     headline = {name: {key: part.score[key] for key in HEADLINE} for name, part in measured.items()}
     atomic_write(metrics, json.dumps(headline, indent=2) + "\n")
     write_report(report, trained, data, json.loads(card.read_text()), pd.read_csv(history), measured, origin)
 
 
-def _origin(model_file: Path, metrics: Path) -> Origin:
+def _origin(model_file: Path, trained: TrainedModel, metrics: Path) -> Origin:
     """What of this run no parameter determines; the report is the only out that may tell it."""
     return Origin(
         commit=lineage.commit(),
+        code_commit=lineage.commit_with("train", trained.provenance.get("code")),
         changed_params=lineage.changed_params(),
         machine=lineage.machine(),
         training=read_log(file_md5(model_file)),

@@ -18,7 +18,8 @@ def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> No
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     test, trained = load_prepared(prepared).test, load_model(model_file)
     model = runtime.compiled(runtime.place(trained.model))
-    logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")
+    with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+        logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")
     if not runtime.world.is_first:
         return
     labels = (trained.classes[k] for k in logits.argmax(1).tolist()) if len(test) else ()

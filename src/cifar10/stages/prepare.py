@@ -11,8 +11,9 @@ from tqdm import tqdm
 from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
 from cifar10.config import DataConfig, InputError, load_config
-from cifar10.datacard import describe, duplicate_groups
+from cifar10.datacard import describe
 from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
+from cifar10.duplicates import exact_groups, near_groups
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_images
 from cifar10.split import split_rows
@@ -37,15 +38,16 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
         with train_archive.read() as train_members:
             labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
 
-        groups = duplicate_groups(labelled.images)
-        train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
+        exact = exact_groups(labelled.images)
+        near = near_groups(labelled.images, exact)
+        train_rows, val_rows = split_rows(labelled.labels, exact, near, config.val_fraction, config.split_seed)
         mean, std = channel_statistics(labelled.images, train_rows)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)
         (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
         test = _decode(test_archive, test_members, test_ids, test_labels, folder / "test")
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
-        atomic_write(card, json.dumps(describe(data, groups), indent=2) + "\n")
+        atomic_write(card, json.dumps(describe(data, exact, near), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
 
 

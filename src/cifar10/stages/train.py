@@ -36,6 +36,7 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     config = load_config(TrainConfig)
     data = load_prepared(prepared)
     runtime = Runtime(config.runtime)
+    provenance = {"code": lineage.code_digest("train"), "runtime": str(runtime), **lineage.machine()}
     folder = Path(os.environ.get("DVC_ROOT", ".")) / RESUME
     store = ResumeStore(folder, run_key(config.model_dump(exclude=HARMLESS), data, str(runtime)))
     model, history = fit(data, config, store)
@@ -45,7 +46,7 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     write_csv(reports / "history.csv", _table(history).drop(columns=list(CLOCK)))
     metrics = {"parameters": count_parameters(model), **summarize(history)}
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std))
+    save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std, provenance))
     seconds = math.fsum(result.seconds for result in history)
     write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **lineage.machine()})
     print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")

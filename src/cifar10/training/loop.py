@@ -26,7 +26,7 @@ def fit(
         The model as it is after the last epoch, on its device, and one result for each epoch.
 
     Raises:
-        InputError: the loss stopped being a number, or the process was asked to stop.
+        InputError: the loss stopped being a number, memory ran out, or the process was asked to stop.
     """
     trainer = Trainer(data, config)
     if config.schedule.name == "plateau" and not len(trainer.val):
@@ -40,6 +40,7 @@ def fit(
         where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
         print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
     with (
+        trainer.runtime.memory_for("batch_size", config.batch_size, smallest=2),
         stop_request() as stop,
         tqdm(
             total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
@@ -84,11 +85,16 @@ class Keeper:
             self.keep()
 
     def keep(self) -> None:
-        """Write the state, from the first process, if all processes are at the same step.
+        """Write the state, from the first process, if all processes are at the same step and all weights are numbers.
 
-        That is certain only where an epoch ends.
+        The first is certain only where an epoch ends.
+
+        Raises:
+            InputError: the training has diverged; what was kept before stays.
         """
         world = self.trainer.runtime.world
         if self.store and world.is_first and (world.size == 1 or self.trainer.epoch_is_over):
-            self.store.save(self.trainer.state())
-            self.kept_at = time.monotonic()
+            self.trainer.check_losses()  # at the end of an epoch all processes have done so already
+            if self.trainer.is_finite():
+                self.store.save(self.trainer.state())
+                self.kept_at = time.monotonic()

@@ -33,6 +33,9 @@ from cifar10.training.optim import (
 
 STEM_IMAGES = 5_000  # that a stem is fitted to: 4.8 million patches for 78 numbers
 
+# Steps after which the losses are looked at. A GPU has to come to rest for that, a processor has not.
+STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 100, "mps": 100}
+
 
 class LossConfig(Config):
     """The section `loss`: cross-entropy."""
@@ -76,9 +79,8 @@ class Trainer:
         world, device = self.runtime.world, self.runtime.device
         self.loader = BatchLoader(data.train, config.batch_size, device, world.size)
         if config.model.pretrained is None:
-            fit_to_images(
-                self.model, normalize(self.loader.images[:: -(-len(data.train) // STEM_IMAGES)], self.mean, self.std)
-            )
+            spread = self.loader.images[:: -(-len(data.train_rows) // STEM_IMAGES)]
+            fit_to_images(self.model, normalize(spread, self.mean, self.std))
         self.optimizer = build_optimizer(self.model, config.lr, config.optimizer)
         self.network = self.runtime.parallel(self.model)  # gradients averaged over the processes
         self.compiled = self.runtime.compiled(self.network)
@@ -90,9 +92,10 @@ class Trainer:
 
         # Where the training stands: what `state` holds.
         self.epoch, self.batch = 0, 0  # epochs that are over, and batches of the present one
-        self.sums = torch.zeros(2, device=device)  # of losses and of hits in the present epoch
+        self.sums = torch.zeros(self.loader.batches_per_epoch, 2, device=device)  # losses and hits of its batches
         self.seconds = 0.0  # that its training took so far
         self.history: list[EpochResult] = []
+        self.looked_at = 0  # batches of the present epoch whose losses are known to be finite
 
     @property
     def epoch_is_over(self) -> bool:
@@ -118,38 +121,60 @@ class Trainer:
         self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
         self.sums = state["sums"].to(self.runtime.device)
         self.history = [EpochResult(**values) for values in state["history"]]
+        self.looked_at = self.batch
 
     def train_one_epoch(self, after_step: Callable[[], None]) -> None:
-        """The rest of the pass over the training images; losses and hits are summed on the device.
+        """The rest of the pass over the training images; losses and hits stay on the device.
 
         Between two steps `state` may be taken, and `after_step` may raise.
+
+        Raises:
+            InputError: a loss is not a finite number.
         """
         config, per_epoch = self.config, self.loader.batches_per_epoch
         self.network.train()
         order = torch.Generator().manual_seed(derive_seed(config.seed, self.epoch))
         val_losses = [result.val_loss for result in self.history]
         started = time.perf_counter() - self.seconds
+        between_looks = STEPS_BETWEEN_LOOKS[self.runtime.device.type]
         mirrored = self.mirrored_first ^ (self.epoch % 2 == 1) if config.augment.alternating_flip else None
         for images, labels in self.loader.epoch(order, self.batch, mirrored):
             progress = Progress(self.epoch * per_epoch + self.batch, config.epochs * per_epoch, per_epoch, val_losses)
             lr = learning_rate(config.lr, progress, config.schedule)
-            self.sums += self.step(images, labels, lr, derive_seed(config.seed, self.epoch, self.batch))
+            self.sums[self.batch] = self.step(images, labels, lr, derive_seed(config.seed, self.epoch, self.batch))
             self.batch += 1
+            if self.batch % between_looks == 0 or self.epoch_is_over:
+                self.check_losses()
             self.seconds = time.perf_counter() - started
             after_step()
+
+    def check_losses(self) -> None:
+        """Look at the losses since the last look; all processes do so after the same step.
+
+        Raises:
+            InputError: one is not a finite number; names the step of the first.
+        """
+        if self.looked_at == self.batch:
+            return
+        losses = self.runtime.world.sum(self.sums[self.looked_at : self.batch, 0].clone()).tolist()
+        for step, loss in enumerate(losses, self.looked_at + 1):
+            if not math.isfinite(loss):
+                where, lower = f"epoch {self.epoch + 1} at step {step:,}", f"lower lr in {PARAMS}"
+                raise InputError(f"training diverged in {where} (loss {loss}); {lower} (now {self.config.lr})")
+        self.looked_at = self.batch
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers; one step can break them before any loss shows it."""
+        return all(bool(value.isfinite().all()) for value in self.model.state_dict().values())
 
     def finish_epoch(self, stop: StopRequest) -> EpochResult:
         """Fetch the sums once, validate, and begin a new epoch.
 
         Raises:
-            InputError: the loss is not a number.
             Interrupted: a stop was asked for before or during validation, which a resumed training does again.
         """
         started = time.perf_counter()
-        loss, correct = (self.runtime.world.sum(self.sums.clone()) / self.loader.images_per_epoch).tolist()
-        if not math.isfinite(loss):
-            lower = f"lower lr in {PARAMS} (now {self.config.lr})"
-            raise InputError(f"training diverged in epoch {self.epoch + 1} (loss {loss}); {lower}")
+        loss, correct = (self.runtime.world.sum(self.sums.sum(0)) / self.loader.images_per_epoch).tolist()
         seconds = self.seconds + time.perf_counter() - started  # a GPU is done when its sums are there
         with stop.at_once():
             val_loss, val_accuracy = self.validate()
@@ -164,7 +189,7 @@ class Trainer:
             images_per_second=self.loader.images_per_epoch / seconds,
         )
         self.history.append(result)
-        self.epoch, self.batch, self.seconds = self.epoch + 1, 0, 0.0
+        self.epoch, self.batch, self.looked_at, self.seconds = self.epoch + 1, 0, 0, 0.0
         self.sums = torch.zeros_like(self.sums)
         return result
 
