@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
-from cifar10.config import DataConfig, InputError, load_config
+from cifar10.config import DataConfig, EnsembleConfig, InputError, load_config
 from cifar10.datacard import describe, duplicate_groups
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
+from cifar10.dataset import FOLDS, UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_images
-from cifar10.split import split_rows
+from cifar10.split import number_folds, split_rows
 from cifar10.tables import read_table
 
 BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels still fit into the cache
@@ -24,6 +24,7 @@ BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels s
 def main(raw: Path, prepared: Path, card: Path) -> None:
     """Read the five files of `raw`; write the folder `prepared` (see `dataset.PreparedData`) and the data card."""
     config = load_config(DataConfig, section="data")
+    folds = load_config(EnsembleConfig, section="ensemble").folds
     labels = _read_labels(raw / "trainLabels.csv")
     classes = sorted(set(labels.values()))
     solution = _read_solution(raw / "solution.csv", classes)
@@ -38,7 +39,10 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
             labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
 
         groups = duplicate_groups(labelled.images)
-        train_rows, val_rows = split_rows(labelled.labels, groups, config.val_fraction, config.split_seed)
+        val_fraction = 0.0 if folds else config.val_fraction
+        train_rows, val_rows = split_rows(labelled.labels, groups, val_fraction, config.split_seed)
+        if folds:
+            np.save(folder / FOLDS, number_folds(labelled.labels, groups, folds, config.split_seed))
         mean, std = channel_statistics(labelled.images, train_rows)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)
