@@ -58,8 +58,7 @@ def test_an_ensemble_comes_back_whole(tmp_path: Path, trained: TrainedModel):
 
 
 def test_the_file_of_one_network_says_nothing_of_members(saved: Path):
-    keys = ["format", "model", "classes", "mean", "std", "state_dict", "sha256"]
-    assert list(torch.load(saved, weights_only=True)) == keys
+    assert "members" not in torch.load(saved, weights_only=True)
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])

@@ -15,11 +15,14 @@ from cifar10.checkpoint import load_model
 from cifar10.config import InputError
 from cifar10.dataset import PreparedData
 from cifar10.models.ensemble import join, members_of
+from cifar10.runtime import Runtime
 from cifar10.stages import train
 from cifar10.training.ensemble import mean_history, plan_members
 from cifar10.training.history import EpochResult
 from cifar10.training.resume import ResumeStore
 from cifar10.training.trainer import Trainer
+
+SMALL = {"model.name": "lenet", "epochs": 2, "batch_size": 12}
 
 
 class Says(nn.Module):
@@ -87,7 +90,7 @@ def test_the_history_of_several_is_their_mean():
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    write_params(tmp_path / "params.yaml", {"model.name": "lenet", "epochs": 2, "batch_size": 12, "ensemble.seeds": 3})
+    write_params(tmp_path / "params.yaml", {**SMALL, "ensemble.seeds": 3})
     return tmp_path
 
 
@@ -95,11 +98,11 @@ def results(here: Path) -> tuple[bytes, bytes]:
     return (here / "model.pt").read_bytes(), (here / "train/history.csv").read_bytes()
 
 
-@pytest.mark.parametrize(("broken_at", "left"), [(3, 4), (4, 3)], ids=["between two", "in the middle of one"])
+@pytest.mark.parametrize(("broken_at", "goes_on"), [(3, ""), (4, ", going on in epoch 1 after step 4")])
 def test_what_was_broken_off_goes_on_with_the_member_it_was_at(
-    here: Path, tiny_prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys, broken_at, left
+    here: Path, tiny_prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys, broken_at, goes_on
 ):
-    """Of three members with two epochs each, the first is over when the third or the fourth epoch breaks off."""
+    """Of three members with two epochs each, it breaks off as the second begins, or between that one's epochs."""
     begun: list[int] = []
     train_one_epoch = Trainer.train_one_epoch
 
@@ -109,6 +112,7 @@ def test_what_was_broken_off_goes_on_with_the_member_it_was_at(
             raise RuntimeError("power cut")
         train_one_epoch(trainer, after_step)
 
+    write_params(here / "params.yaml", {**SMALL, "ensemble.seeds": 3, "runtime.checkpoint_minutes": 1e-9})
     train.main(tiny_prepared, here / "model.pt", here / "train")
     undisturbed = results(here)
     (here / "model.pt").unlink()
@@ -116,15 +120,15 @@ def test_what_was_broken_off_goes_on_with_the_member_it_was_at(
     with pytest.raises(RuntimeError):
         train.main(tiny_prepared, here / "model.pt", here / "train")
     assert not (here / "model.pt").exists()
-    begun[:] = [0] * broken_at
+    broken_off = len(begun)
     capsys.readouterr()
     train.main(tiny_prepared, here / "model.pt", here / "train")
-    assert len(begun) - broken_at == left
+    assert len(begun) - broken_off == 4  # the first member is not trained again
     assert results(here) == undisturbed
     assert not list((here / "logs/resume").iterdir())
     lines = capsys.readouterr().out
     assert "train: member 1/3 (seed 0): trained before" in lines
-    assert "train: member 3/3 (seed 2): lenet on 38 images" in lines
+    assert f"train: member 2/3 (seed 1): lenet on 38 images, {Runtime(train_config().runtime)}{goes_on}\n" in lines
 
 
 def test_asked_to_stop_at_the_end_of_a_member_it_does_not_begin_another(
@@ -145,7 +149,7 @@ def test_asked_to_stop_at_the_end_of_a_member_it_does_not_begin_another(
 
 def test_the_first_member_is_the_single_model(here: Path, tiny_prepared: Path):
     train.main(tiny_prepared, here / "model.pt", here / "train")
-    write_params(here / "params.yaml", {"model.name": "lenet", "epochs": 2, "batch_size": 12})
+    write_params(here / "params.yaml", SMALL)
     train.main(tiny_prepared, here / "single.pt", here / "train")
     first, single = members_of(load_model(here / "model.pt").model)[0], load_model(here / "single.pt").model
     for ours, other in zip(first.state_dict().values(), single.state_dict().values(), strict=True):

@@ -40,7 +40,7 @@ def data() -> PreparedData:
 
 
 def test_the_gain_of_three_over_one(data: PreparedData):
-    """Each network misses another image, the third misses one that all but it get right: 3/4, 3/4 and 2/4 alone."""
+    """Alone 3/4, 3/4 and 2/4 are right, but each image is missed by one network only."""
     networks = [Table(0.6, 0.9, 0.1, 0.9), Table(0.1, 0.4, 0.1, 0.9), Table(0.1, 0.9, 0.9, 0.4)]
     judged = judge(join(networks), data.labelled, predict)
     torch.testing.assert_close(judged.logits.exp()[:, 1], torch.tensor([0.8, 2.2, 1.1, 2.2]) / 3)
