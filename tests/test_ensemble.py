@@ -52,6 +52,12 @@ def test_one_network_stays_itself():
     assert members_of(join(pair)) == pair
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_networks_stay_in_the_mode_they_are_in(training):
+    pair = [Says([0.5, 0.5], 0.0).train(training), Says([0.1, 0.9], 0.0).train(training)]
+    assert join(pair).training is pair[1].training is training
+
+
 def test_a_single_member_is_the_recipe_as_it_is(tiny_data: PreparedData):
     config = train_config(seed=7)
     (member,) = plan_members(tiny_data, config, 1)

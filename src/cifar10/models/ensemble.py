@@ -14,6 +14,7 @@ class Ensemble(nn.Module):
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.train(members[0].training)  # a new module would say that it is in training, whatever its members are in
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
         log_probabilities = torch.stack([member(pixels).float().log_softmax(1) for member in self.members])
