@@ -26,6 +26,7 @@ from cifar10.files import atomic_write
 from cifar10.stages import download, evaluate, predict, prepare, train
 
 PARTS = ("validation", "test")
+FIGURES = ("accuracy", "macro_f1", "member_accuracy", "gain")  # the last two are an ensemble's
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,8 +56,8 @@ def replicate(options: argparse.Namespace) -> None:
     every = {name: with_overrides(defaults, {**overrides, **changed, **local}) for name, overrides in recipes.items()}
 
     out = options.out.resolve()
-    prepared, sample = _prepare(out, next(iter(every.values())))
     for name, params in every.items():
+        prepared, sample = _prepare(out, params)
         head = {"experiment": name, "overrides": recipes[name], "changed": changed}
         for seed in range(options.seeds):
             record = read_records(out).get(name, {})
@@ -76,14 +77,19 @@ def replicate(options: argparse.Namespace) -> None:
 
 
 def _prepare(out: Path, params: dict[str, Any]) -> tuple[Path, Path]:
-    """The prepared arrays and the sample submission below `out`, made by the first call."""
+    """The prepared arrays and the sample submission below `out`, made by the first call and for another split."""
     raw, prepared = out / "data/raw", out / "data/prepared"
-    if not prepared.exists():
+    if not prepared.exists() or _split(read_params(out / PARAMS)) != _split(params):
         with _inside(out, params):
             raw.mkdir(parents=True, exist_ok=True)
             download.main(raw)
             prepare.main(raw, prepared, out / "data/data.json")
     return prepared, raw / "sampleSubmission.csv"
+
+
+def _split(params: dict[str, Any]) -> tuple[Any, ...]:
+    """What the prepared arrays depend on."""
+    return params["data"], params.get("ensemble", {}).get("folds")
 
 
 def _run(folder: Path, params: dict[str, Any], prepared: Path, sample: Path) -> tuple[Record, dict[str, int]]:
@@ -96,7 +102,9 @@ def _run(folder: Path, params: dict[str, Any], prepared: Path, sample: Path) -> 
     metrics = json.loads((reports / "eval/metrics.json").read_text())
     training = json.loads((reports / "train/metrics.json").read_text())
     timing = pd.read_csv(folder / "logs/train_timing.csv")
-    figures = {part: {key: metrics[part][key] for key in ("accuracy", "macro_f1")} for part in PARTS if part in metrics}
+    figures = {
+        part: {key: metrics[part][key] for key in FIGURES if key in metrics[part]} for part in PARTS if part in metrics
+    }
     run = {
         "seed": params["seed"],
         **figures,

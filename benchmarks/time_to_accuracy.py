@@ -24,9 +24,8 @@ import numpy as np
 import torch
 from peers import PEERS, train_peer
 from power import joules_of
-from records import mean_and_deviation
+from records import mean_and_deviation, write_benchmark
 
-from cifar10 import lineage
 from cifar10.config import MENDABLE, PARAMS, one_line, read_params
 from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
 from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
@@ -63,7 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Run the contenders one after another; the table grows as they end."""
-    rows: dict[str, Any] = {}
+    epochs = {"epochs": options.epochs} if options.epochs else {}
+    figures: dict[str, Any] = {"name": "time_to_accuracy", "changed": {**parse_settings(options.set), **epochs}}
+    figures["rows"] = {}
     for name in options.names:
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "result.json"
@@ -71,16 +72,9 @@ def compare(options: argparse.Namespace) -> None:
             passed += [f"--epochs={options.epochs}"] if options.epochs else []
             passed += [f"--set={setting}" for setting in options.set]
             subprocess.run([sys.executable, __file__, name, *passed, f"--started={time.time()}"], check=True)
-            rows[name] = json.loads(result.read_text())
-        record = {
-            "name": "time_to_accuracy",
-            "changed": {**parse_settings(options.set), **({"epochs": options.epochs} if options.epochs else {})},
-            "rows": rows,
-            "commit": lineage.commit(),
-            **lineage.machine(),
-        }
-        atomic_write(options.result, json.dumps(record, indent=2) + "\n")
-    print(table(record))
+            figures["rows"][name] = json.loads(result.read_text())
+        record = write_benchmark(options.result, figures)
+        print(table(record), flush=True)
 
 
 def contend(name: str, options: argparse.Namespace) -> None:

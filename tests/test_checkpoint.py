@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from conftest import train_config
 from cifar10.checkpoint import TrainedModel, load_model, save_model
 from cifar10.config import InputError
 from cifar10.models import build_model
+from cifar10.models.ensemble import join, members_of
 
 
 @pytest.fixture
@@ -52,6 +54,20 @@ def test_a_changed_provenance_is_noticed(saved: Path):
     saved.write_bytes(raw(content))
     with pytest.raises(InputError, match=r"model\.pt: damaged \(sha256 does not match\)"):
         load_model(saved)
+
+
+def test_an_ensemble_comes_back_whole(tmp_path: Path, trained: TrainedModel):
+    networks = [trained.model, build_model(trained.config, 3)]
+    save_model(tmp_path / "model.pt", dataclasses.replace(trained, model=join(networks)))
+    loaded = load_model(tmp_path / "model.pt")
+    images = torch.randn(2, 3, 32, 32)
+    assert not loaded.model.training
+    assert (loaded.model(images) == join(networks).eval()(images)).all()
+    assert (members_of(loaded.model)[1](images) == networks[1](images)).all()
+
+
+def test_the_file_of_one_network_says_nothing_of_members(saved: Path):
+    assert "members" not in torch.load(saved, weights_only=True)
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])

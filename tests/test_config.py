@@ -4,7 +4,16 @@ from typing import Annotated
 import pytest
 from conftest import ROOT, read_default_params, write_params
 
-from cifar10.config import TOP_LEVEL_KEYS, Config, DataConfig, InputError, load_config, one_of, read_params
+from cifar10.config import (
+    TOP_LEVEL_KEYS,
+    Config,
+    DataConfig,
+    EnsembleConfig,
+    InputError,
+    load_config,
+    one_of,
+    read_params,
+)
 from cifar10.inference import PredictConfig
 from cifar10.training.trainer import TrainConfig
 
@@ -16,9 +25,10 @@ def test_the_shipped_params_are_valid_and_complete():
     assert tuple(read_params(params)) == TOP_LEVEL_KEYS
     train = load_config(TrainConfig, params)
     load_config(DataConfig, params, "data")
+    load_config(EnsembleConfig, params, "ensemble")
     load_config(PredictConfig, params, "predict")
     # every key is read by some config class, so none can be changed without effect
-    assert set(TOP_LEVEL_KEYS) == set(train.model_dump()) | {"data", "predict"}
+    assert set(TOP_LEVEL_KEYS) == set(train.model_dump()) | {"data", "ensemble", "predict"}
 
 
 def test_every_parameter_has_a_comment_and_every_field_a_sentence():
@@ -26,7 +36,7 @@ def test_every_parameter_has_a_comment_and_every_field_a_sentence():
         key, _, value = line.partition(":")
         if value.strip() and not line.startswith("#") and key.strip() != "name":
             assert "#" in value, f"{line}: no comment"
-    for kind in (DataConfig, PredictConfig, TrainConfig):
+    for kind in (DataConfig, EnsembleConfig, PredictConfig, TrainConfig):
         for name, field in kind.model_fields.items():
             nested = isinstance(field.annotation, type) and issubclass(field.annotation, Config)
             fields = field.annotation.model_fields.items() if nested else [(name, field)]  # type: ignore[union-attr]
@@ -109,6 +119,21 @@ def test_a_bad_data_parameter_is_one_line_with_its_key(tmp_path: Path, overrides
     with pytest.raises(InputError) as error:
         load_config(DataConfig, params, "data")
     assert str(error.value).startswith(f"{params}: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"ensemble.seeds": 0}, "ensemble.seeds: input should be greater than or equal to 1, not '0'"),
+        ({"ensemble.folds": 1}, "ensemble.folds: input should be 0 (off) or at least 2, not '1'"),
+    ],
+)
+def test_a_bad_ensemble_is_one_line_with_its_key(tmp_path: Path, overrides, expected):
+    params = tmp_path / "params.yaml"
+    write_params(params, overrides)
+    with pytest.raises(InputError) as error:
+        load_config(EnsembleConfig, params, "ensemble")
+    assert str(error.value) == f"{params}: {expected}"
 
 
 @pytest.mark.parametrize(

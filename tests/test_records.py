@@ -74,6 +74,11 @@ def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, m
     seeds = [run["seed"] for run in json.loads((out / "cnn2/result.json").read_text())["runs"]]
     assert seeds == [0, 1]
 
+    main(["lenet", *command[2:], "--set", "ensemble.folds=2"])
+    record = json.loads((out / "lenet/result.json").read_text())
+    assert record["images"] == {"train": 48, "validation": 48, "test": 12}
+    assert set(record["runs"][0]["test"]) == {"accuracy", "macro_f1", "member_accuracy", "gain"}
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

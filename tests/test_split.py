@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cifar10.config import InputError
-from cifar10.split import split_rows
+from cifar10.split import number_folds, split_rows
 
 LABELS = np.repeat(np.arange(10), 60)
 ALONE = np.arange(600)
@@ -89,3 +89,25 @@ def test_pairs_change_places_where_no_image_is_alone():
 def test_images_that_are_all_alike_cannot_be_split():
     with pytest.raises(InputError, match=r"0\.25 cannot split 600 images: near-duplicates connect too many of them$"):
         split_rows(LABELS, ALONE, np.zeros(600, np.int64), 0.25, seed=0)
+
+
+def test_folds_are_equal_stratified_and_seeded():
+    numbers, again, other = (number_folds(LABELS, ALONE, 5, seed) for seed in (0, 0, 1))
+    for fold in range(5):
+        assert (np.bincount(LABELS[numbers == fold]) == 12).all()
+    assert (numbers == again).all()
+    assert (numbers != other).any()
+
+
+def test_duplicates_share_a_fold():
+    groups = np.random.default_rng(0).integers(0, 300, 600)
+    numbers = number_folds(LABELS, groups, 3, seed=0)
+    assert set(numbers) == {0, 1, 2}
+    for group in set(groups):
+        assert len(set(numbers[groups == group])) == 1
+
+
+def test_more_folds_than_images_of_a_class_is_one_line():
+    labels, groups = np.array([0, 0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 4, 5, 5])
+    with pytest.raises(InputError, match=r"^ensemble\.folds: 3 are too many: one class has 2 different images$"):
+        number_folds(labels, groups, 3, seed=0)

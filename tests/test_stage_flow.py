@@ -107,3 +107,20 @@ def test_out_of_memory_names_the_batch_size(here: Path, tiny_prepared: Path, mon
         else:
             predict.main(tiny_prepared, others[0], here / "model.pt", others[1])
     assert sorted(path.name for path in here.iterdir()) == ["model.pt", "params.yaml"]
+
+
+def test_out_of_fold_predictions_cover_every_labelled_image_once(here: Path):
+    run(here, ensemble__folds=3, ensemble__seeds=2, epochs=1)
+    metrics = json.loads((here / "eval/metrics.json").read_text())
+    table = pd.read_csv(here / "eval/predictions.csv")
+    assert table["id"].tolist() == list(range(1, NUM_TRAIN + 1))
+    for part in metrics.values():
+        assert part["gain"] == pytest.approx(part["accuracy"] - part["member_accuracy"])
+    assert metrics["validation"]["images"] == NUM_TRAIN
+    assert metrics["validation"]["accuracy"] == (table["label"] == table["predicted"]).mean()
+    submission = read_table(here / "submission.csv")
+    assert submission["label"].tolist() == pd.read_csv(here / "eval/test_predictions.csv")["predicted"].tolist()
+    page = (here / "report.html").read_text()
+    assert "6 networks of 20,291 weights, each" in page
+    assert "one of the networks alone" in page
+    assert "judged by the networks that were trained without it" in page

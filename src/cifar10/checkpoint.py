@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cifar10.config import InputError
 from cifar10.files import atomic_write
 from cifar10.models import ModelConfig, build_model
+from cifar10.models.ensemble import join, members_of
 
 FORMAT = "cifar10 model 1"
 
@@ -22,7 +23,7 @@ FORMAT = "cifar10 model 1"
 class TrainedModel:
     """A network in evaluation mode with what belongs to it."""
 
-    model: nn.Module
+    model: nn.Module  # may be an ensemble of networks
     config: ModelConfig
     classes: list[str]
     mean: list[float]
@@ -33,8 +34,8 @@ class TrainedModel:
 def save_model(path: Path, trained: TrainedModel) -> None:
     """Write a model file that `torch.load(path, weights_only=True)` opens; equal weights give equal bytes.
 
-    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `provenance`, `state_dict`, and `sha256` over
-    the others, because torch.load does not notice flipped bits.
+    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `provenance`, `state_dict`, for an ensemble
+    `members` (how many), and `sha256` over the others, because torch.load does not notice flipped bits.
 
     `provenance` says which code, libraries, device and number of threads made the weights. All of these are inputs of
     the training: a file that told the commit would be another one in each clone with a history of its own, and after
@@ -50,6 +51,8 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "provenance": trained.provenance,
         "state_dict": {key: value.detach().cpu().contiguous() for key, value in trained.model.state_dict().items()},
     }
+    if (members := len(members_of(trained.model))) > 1:
+        content["members"] = members
     content["sha256"] = _digest(content)
     buffer = io.BytesIO()  # given a path, torch.save writes the file's name into the file
     torch.save(content, buffer)
@@ -76,7 +79,7 @@ def load_model(path: Path) -> TrainedModel:
         if content.pop("sha256") != _digest(content):
             raise InputError(f"{path}: damaged (sha256 does not match); `dvc repro train` makes it anew")
         config = ModelConfig.model_validate(content["model"])
-        model = build_model(config, len(content["classes"]))
+        model = join([build_model(config, len(content["classes"])) for _ in range(content.get("members", 1))])
         model.load_state_dict(content["state_dict"])
         provenance = content["provenance"]
     except (KeyError, TypeError, AttributeError, RuntimeError, ValidationError) as error:

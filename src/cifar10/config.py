@@ -28,6 +28,7 @@ TOP_LEVEL_KEYS = (
     "optimizer",
     "schedule",
     "augment",
+    "ensemble",
     "runtime",
     "predict",
 )
@@ -75,6 +76,21 @@ class DataConfig(Config):
     """Share of the labelled images held back for validation. 0: train on everything."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
     """Seed of the split; apart from `seed`, so that runs with several seeds share one split."""
+
+
+def _none_or_several(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("input should be 0 (off) or at least 2")
+    return folds
+
+
+class EnsembleConfig(Config):
+    """The section `ensemble`: how many networks are trained. Here because `prepare` and `train` share it."""
+
+    seeds: Annotated[int, Field(ge=1)]
+    """Networks that differ by their seed alone, for each fold if there are folds. 1: a single one."""
+    folds: Annotated[int, Field(ge=0), AfterValidator(_none_or_several)]
+    """Parts of all labelled images, each held out by the networks that learn from the others. 0: off."""
 
 
 def one_of(choices: Collection[str]) -> AfterValidator:

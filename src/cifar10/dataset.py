@@ -2,7 +2,7 @@
 
 import json
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class PreparedData:
     classes: list[str]  # sorted names
     mean: list[float]  # per channel (red, green, blue) over the training part, pixels scaled to 0..1
     std: list[float]
+    fold_of_row: Int64[np.ndarray, " images"] | None = None  # where `ensemble.folds` is on: of each row of `labelled`
 
     @property
     def train(self) -> ImageSet:
@@ -53,8 +54,20 @@ class PreparedData:
         """The labelled images held back for validation."""
         return self.labelled.select(self.val_rows)
 
+    @property
+    def folds(self) -> list["PreparedData"]:
+        """The same data once for each fold, which is its validation part; without folds, the data as it is."""
+        numbers = self.fold_of_row
+        if numbers is None:
+            return [self]
+        return [
+            replace(self, train_rows=np.flatnonzero(numbers != k), val_rows=np.flatnonzero(numbers == k))
+            for k in range(int(numbers.max()) + 1)
+        ]
+
 
 ARRAYS = ("images", "labels", "ids")
+FOLDS = "fold_of_row.npy"
 
 
 def load_prepared(folder: Path) -> PreparedData:
@@ -75,9 +88,11 @@ def load_prepared(folder: Path) -> PreparedData:
             for part in ("labelled", "test")
         }
         rows = {part: np.load(folder / f"{part}_rows.npy") for part in ("train", "val")}
+        folds = np.load(folder / FOLDS) if (folder / FOLDS).exists() else None
         return PreparedData(
-            parts["labelled"], parts["test"], rows["train"], rows["val"], meta["classes"], meta["mean"], meta["std"]
-        )
+            parts["labelled"], parts["test"], rows["train"], rows["val"],
+            meta["classes"], meta["mean"], meta["std"], folds,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:80]
         name = getattr(error, "filename", None) or folder

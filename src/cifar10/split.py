@@ -1,4 +1,4 @@
-"""The seeded split into training and validation."""
+"""The seeded split into training and validation, and into folds."""
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -65,3 +65,27 @@ def _unite(labels: Labels, groups: Groups, drawn: Side, draws: np.random.Generat
                 group_in_val[group] = surplus < 0
                 missing -= sizes[group]
     return group_in_val[group_of_row]
+
+
+def number_folds(
+    labels: Int64[np.ndarray, " images"], groups: Int64[np.ndarray, " images"], folds: int, seed: int
+) -> Int64[np.ndarray, " images"]:
+    """Deal rows into folds of the same size, stratified by label; rows of one group (see `split_rows`) share a fold.
+
+    Returns:
+        For each row the fold that it belongs to: 0 .. folds - 1.
+
+    Raises:
+        InputError: a class has fewer images than there are folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    _, first_rows, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    rarest = int(np.bincount(labels[first_rows]).min())
+    if rarest < folds:
+        raise InputError(f"ensemble.folds: {folds} are too many: one class has {rarest} different images")
+    fold_of_group = np.empty(len(first_rows), dtype=np.int64)
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(first_rows, labels[first_rows])
+    for number, (_, held_out) in enumerate(parts):
+        fold_of_group[held_out] = number
+    return fold_of_group[group_of_row]

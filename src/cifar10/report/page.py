@@ -1,6 +1,6 @@
 """The page itself: gathers what each section shows and fills the template."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cifar10.dataset import ImageSet, PreparedData
 from cifar10.files import atomic_write
 from cifar10.metrics import accuracy_interval, count_confusions, macro_f1_interval
 from cifar10.models import count_parameters
+from cifar10.models.ensemble import members_of
 from cifar10.report import figures
 from cifar10.report.figures import draw
 from cifar10.report.gradcam import gradcam
@@ -43,7 +44,7 @@ class Measured:
 
     images: ImageSet
     logits: Float[Tensor, "images classes"]  # on the CPU
-    score: dict[str, Any]  # as `metrics.score` returns it
+    score: dict[str, Any]  # as `metrics.score` returns it; of an ensemble, with `judging.member_figures`
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def write_report(
 
     Args:
         path: the HTML file.
-        trained: the model, on the device where its pictures are computed.
+        trained: the model, on the device where its pictures are computed; of an ensemble, its first network's.
         data: the prepared data; `card` is what `prepare` says of it.
         card: `reports/data.json`.
         history: one row for each epoch (`reports/train/history.csv`).
@@ -82,9 +83,13 @@ def write_report(
         loader=jinja2.PackageLoader("cifar10.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     shown = next(iter(parts.values()), None)
+    members = members_of(trained.model)
+    first = replace(trained, model=members[0])
     page = environment.get_template("page.html.j2").render(
         model=trained.config,
-        parameters=count_parameters(trained.model),
+        parameters=count_parameters(first.model),
+        members=len(members),
+        out_of_fold=len(data.folds) > 1,
         classes=trained.classes,
         parts={name: _headline(part, origin.previous.get(name)) for name, part in parts.items()},
         shown_part=next(iter(parts), None),
@@ -92,8 +97,8 @@ def write_report(
         provenance=trained.provenance,
         training=_training(history),
         by_class=_by_class(shown, trained.classes) if shown else None,
-        pictures=_pictures(shown, trained) if shown else None,
-        inside=_inside(trained, shown.images.images[0] if shown else data.labelled.images[data.train_rows[0]]),
+        pictures=_pictures(shown, first) if shown else None,
+        inside=_inside(first, shown.images.images[0] if shown else data.labelled.images[data.train_rows[0]]),
         calibration=_calibration(shown) if shown else None,
         data=_data(data, card),
     )

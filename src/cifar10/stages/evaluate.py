@@ -1,12 +1,14 @@
 """evaluate: what the model gets right, on the validation part and on test images whose labels are known."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from cifar10 import lineage, stages
 from cifar10.checkpoint import TrainedModel, load_model
@@ -14,6 +16,7 @@ from cifar10.config import load_config
 from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
+from cifar10.judging import Judged, judge, judge_validation, member_figures
 from cifar10.metrics import score
 from cifar10.processes import in_processes
 from cifar10.report.page import Measured, Origin, write_report
@@ -22,7 +25,7 @@ from cifar10.tables import write_csv
 from cifar10.trainlog import file_md5, read_log
 
 # What `dvc exp show` has room for; the rest is in the tables.
-HEADLINE = ("accuracy", "macro_f1", "images")
+HEADLINE = ("accuracy", "macro_f1", "images", "member_accuracy", "member_accuracy_sd", "gain")
 
 
 def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: Path, report: Path) -> None:
@@ -34,28 +37,34 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     config = load_config(PredictConfig, section="predict")
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     data, trained = load_prepared(prepared), load_model(model_file)
-    model = runtime.compiled(runtime.place(trained.model))
-    parts = {"validation": data.val, "test": data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))}
+    runtime.place(trained.model)
+
+    def predict(name: str, network: nn.Module, part: ImageSet) -> Float[Tensor, "images classes"]:
+        compiled = runtime.compiled(network)
+        return predict_logits(compiled, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
+
+    known = data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))
     with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
-        logits = {
-            name: predict_logits(model, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
-            for name, part in parts.items()
+        parts = {
+            "validation": judge_validation(trained.model, data, partial(predict, "validation")),
+            "test": judge(trained.model, known, partial(predict, "test")),
         }
     if not runtime.world.is_first:
         return
     measured: dict[str, Measured] = {}
     for name, part in parts.items():
-        if len(part):
-            result = score(part.labels, logits[name].argmax(1).numpy(), trained.classes)
-            measured[name] = Measured(part, logits[name], result)
-            print(f"evaluate: {name}: accuracy {result['accuracy']:.4f}, macro F1 {result['macro_f1']:.4f}")
+        if len(part.images):
+            measured[name] = _measure(part, trained.classes)
+            print(f"evaluate: {name}: {_told(measured[name].score)}")
         prefix = "" if name == "validation" else f"{name}_"
-        write_csv(reports / f"{prefix}predictions.csv", _predictions(part, logits[name], trained.classes))
+        write_csv(reports / f"{prefix}predictions.csv", _predictions(part, trained.classes))
         write_csv(reports / f"{prefix}per_class.csv", _per_class(measured.get(name)))
 
     metrics = reports / "metrics.json"
     origin = _origin(model_file, trained, metrics)
-    headline = {name: {key: part.score[key] for key in HEADLINE} for name, part in measured.items()}
+    headline = {
+        name: {key: part.score[key] for key in HEADLINE if key in part.score} for name, part in measured.items()
+    }
     atomic_write(metrics, json.dumps(headline, indent=2) + "\n")
     write_report(report, trained, data, json.loads(card.read_text()), pd.read_csv(history), measured, origin)
 
@@ -72,13 +81,27 @@ def _origin(model_file: Path, trained: TrainedModel, metrics: Path) -> Origin:
     )
 
 
-def _predictions(part: ImageSet, logits: Float[Tensor, "images classes"], classes: list[str]) -> pd.DataFrame:
+def _measure(part: Judged, classes: list[str]) -> Measured:
+    result = score(part.images.labels, part.logits.argmax(1).numpy(), classes)
+    return Measured(part.images, part.logits, {**result, **member_figures(part)})
+
+
+def _told(score: dict[str, Any]) -> str:
+    """The figures as one line; of an ensemble, what it gains over its members too."""
+    line = f"accuracy {score['accuracy']:.4f}, macro F1 {score['macro_f1']:.4f}"
+    if "gain" not in score:
+        return line
+    alone = f"{score['member_accuracy']:.4f} ± {score['member_accuracy_sd']:.4f}"
+    return f"{line}; a member alone {alone}, gain {100 * score['gain']:+.2f} points"
+
+
+def _predictions(part: Judged, classes: list[str]) -> pd.DataFrame:
     columns = ["id", "label", "predicted", "confidence"]
-    if not len(part):
+    if not len(part.images):
         return pd.DataFrame(columns=columns)
-    confidence, predicted = logits.double().softmax(1).max(1)
+    confidence, predicted = part.logits.double().softmax(1).max(1)
     names = np.array(classes, dtype=object)
-    values = (part.ids, names[part.labels], names[predicted.numpy()], confidence.numpy().round(6))
+    values = (part.images.ids, names[part.images.labels], names[predicted.numpy()], confidence.numpy().round(6))
     return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 

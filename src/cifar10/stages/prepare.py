@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
-from cifar10.config import DataConfig, InputError, load_config
+from cifar10.config import DataConfig, EnsembleConfig, InputError, load_config
 from cifar10.datacard import describe
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
+from cifar10.dataset import FOLDS, UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
 from cifar10.duplicates import exact_groups, near_groups
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_images
-from cifar10.split import split_rows
+from cifar10.split import number_folds, split_rows
 from cifar10.tables import read_table
 
 BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels still fit into the cache
@@ -25,6 +25,7 @@ BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels s
 def main(raw: Path, prepared: Path, card: Path) -> None:
     """Read the five files of `raw`; write the folder `prepared` (see `dataset.PreparedData`) and the data card."""
     config = load_config(DataConfig, section="data")
+    folds = load_config(EnsembleConfig, section="ensemble").folds
     labels = _read_labels(raw / "trainLabels.csv")
     classes = sorted(set(labels.values()))
     solution = _read_solution(raw / "solution.csv", classes)
@@ -40,7 +41,10 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
 
         exact = exact_groups(labelled.images)
         near = near_groups(labelled.images, exact)
-        train_rows, val_rows = split_rows(labelled.labels, exact, near, config.val_fraction, config.split_seed)
+        val_fraction = 0.0 if folds else config.val_fraction
+        train_rows, val_rows = split_rows(labelled.labels, exact, near, val_fraction, config.split_seed)
+        if folds:
+            np.save(folder / FOLDS, number_folds(labelled.labels, near, folds, config.split_seed))
         mean, std = channel_statistics(labelled.images, train_rows)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)

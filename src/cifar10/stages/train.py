@@ -10,13 +10,15 @@ import pandas as pd
 
 from cifar10 import lineage, stages
 from cifar10.checkpoint import TrainedModel, save_model
-from cifar10.config import load_config
+from cifar10.config import EnsembleConfig, load_config
 from cifar10.dataset import load_prepared
 from cifar10.files import atomic_write
 from cifar10.models import count_parameters
+from cifar10.models.ensemble import join
 from cifar10.processes import current_world, in_processes
 from cifar10.runtime import Runtime, num_processes
 from cifar10.tables import write_csv
+from cifar10.training.ensemble import Member, mean_history, plan_members
 from cifar10.training.history import EpochResult, summarize
 from cifar10.training.loop import fit
 from cifar10.training.resume import ResumeStore, run_key
@@ -32,16 +34,22 @@ HARMLESS = {"runtime": {"checkpoint_minutes", "tensorboard"}}  # keys that no re
 
 
 def main(prepared: Path, model_file: Path, reports: Path) -> None:
-    """Train on the folder `prepared`; write `model_file`, and `history.csv` and `metrics.json` into `reports`."""
+    """Train on the folder `prepared`; write `model_file`, and `history.csv` and `metrics.json` into `reports`.
+
+    Several networks are trained one after another and saved as one; the history is their mean.
+    """
     config = load_config(TrainConfig)
     data = load_prepared(prepared)
+    members = plan_members(data, config, load_config(EnsembleConfig, section="ensemble").seeds)
     runtime = Runtime(config.runtime)
     provenance = {"code": lineage.code_digest("train"), "runtime": str(runtime), **lineage.machine()}
-    folder = Path(os.environ.get("DVC_ROOT", ".")) / RESUME
-    store = ResumeStore(folder, run_key(config.model_dump(exclude=HARMLESS), data, str(runtime)))
-    model, history = fit(data, config, store)
+    stores = [_store(member, runtime) for member in members]
+    fitted = [
+        fit(member.data, member.config, store, member.name) for member, store in zip(members, stores, strict=True)
+    ]
     if not current_world().is_first:
         return
+    model, history = join([network for network, _ in fitted]), mean_history([history for _, history in fitted])
     write_csv(TIMING_LOG, _table(history)[["epoch", *CLOCK]])
     write_csv(reports / "history.csv", _table(history).drop(columns=list(CLOCK)))
     metrics = {"parameters": count_parameters(model), **summarize(history)}
@@ -49,10 +57,17 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std, provenance))
     seconds = math.fsum(result.seconds for result in history)
     write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **lineage.machine()})
-    print(f"train: {len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
-    store.clear()
+    networks = f"{len(members)} networks, " if len(members) > 1 else ""
+    print(f"train: {networks}{len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
+    for store in stores:
+        store.clear()
     rates = [result.images_per_second for result in history]
-    print(f"train: {describe_utilization(model, rates, runtime)}")
+    print(f"train: {describe_utilization(fitted[0][0], rates, runtime)}")
+
+
+def _store(member: Member, runtime: Runtime) -> ResumeStore:
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / RESUME
+    return ResumeStore(folder, run_key(member.config.model_dump(exclude=HARMLESS), member.data, str(runtime)))
 
 
 def _table(history: list[EpochResult]) -> pd.DataFrame:

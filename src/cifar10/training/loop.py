@@ -16,11 +16,12 @@ from cifar10.training.trainer import TrainConfig, Trainer
 
 
 def fit(
-    data: PreparedData, config: TrainConfig, store: ResumeStore | None = None
+    data: PreparedData, config: TrainConfig, store: ResumeStore | None = None, member: str = ""
 ) -> tuple[nn.Module, list[EpochResult]]:
     """Train the network of `config` on `data.train`, watching `data.val` after each epoch.
 
-    With a `store`, a training that was broken off goes on where it stood, to the same bits.
+    With a `store`, a training that was broken off goes on where it stood, to the same bits. `member` names one network
+    of several: its end is kept too, for the training of another may be broken off.
 
     Returns:
         The model as it is after the last epoch, on its device, and one result for each epoch.
@@ -36,15 +37,20 @@ def fit(
     state = store.load() if store else None
     if state:
         trainer.load_state(state)
+    title = f"train: {member}" if member else "train"
+    if trainer.epoch == config.epochs:
+        if first:
+            print(f"{title}: trained before", flush=True)
+        return trainer.model, trainer.history
     if first:
         where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
-        print(f"train: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
+        print(f"{title}: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
     with (
         trainer.runtime.memory_for("batch_size", config.batch_size, smallest=2),
         stop_request() as stop,
         tqdm(
             total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
-            desc="train", unit="step", disable=None if first else True,
+            desc=title, unit="step", disable=None if first else True,
         ) as bar,
         watch(on, config.model.name, trainer.model, data, trainer.runtime) as show_epoch,
     ):  # fmt: skip
@@ -60,12 +66,14 @@ def fit(
                 result = trainer.finish_epoch(stop)
             except Interrupted:
                 keeper.keep()
-                where = f"epoch {trainer.epoch + 1} after step {trainer.batch:,}"
+                where = f"epoch {trainer.epoch + 1} after step {trainer.batch:,}{' of ' * bool(member)}{member}"
                 raise InputError(f"interrupted in {where}; the next run goes on from its last kept state") from None
             if first:
                 bar.set_postfix_str(f"loss {result.train_loss:.3f}, acc {result.train_accuracy:.3f}")
                 bar.write(describe_epoch(result, config.epochs))
                 show_epoch(asdict(result))
+        if member:
+            keeper.keep_end()
     return trainer.model, trainer.history
 
 
@@ -98,3 +106,10 @@ class Keeper:
             if self.trainer.is_finite():
                 self.store.save(self.trainer.state())
                 self.kept_at = time.monotonic()
+
+    def keep_end(self) -> None:
+        """Write the state after the last epoch, where all processes stand alike; then stop if asked to."""
+        if self.store and self.trainer.runtime.world.is_first:
+            self.store.save(self.trainer.state())
+        if self.stop.asked:
+            raise InputError("interrupted between two members; the next run goes on there")
