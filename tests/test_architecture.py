@@ -31,7 +31,9 @@ ROOMS = {
         "cifar10.lr_finder",
         "cifar10.report.figures",
         "cifar10.report.pictures",
+        "cifar10.tuning.outcome",
     },
+    "optuna": {"cifar10.tuning.study"},
     "jinja2": {"cifar10.report.page"},
     "dvc": {"cifar10.revisions"},
     "torchvision": {

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
-from cifar10.commands import experiments, look
+from cifar10.commands import experiments, look, tune
 from cifar10.commands.arguments import whole_number
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.paths import METRICS, REPORT, SUBMISSION
@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
     experiments.add(commands)
+    tune.add(commands)
     look.add(commands)
     options = parser.parse_args(arguments)
     try:

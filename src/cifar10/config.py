@@ -113,25 +113,27 @@ def load_config(kind: type[ConfigT], params: Path = PARAMS, section: str | None 
     Raises:
         InputError: the file is missing or not YAML, or a key is unknown, absent, or has an unusable value.
     """
-    values = read_params(params)
+    return check_config(kind, read_params(params), str(params), section)
+
+
+def check_config(kind: type[ConfigT], params: dict[str, Any], where: str, section: str | None = None) -> ConfigT:
+    """One config object out of all of params.yaml's values; `where` they are from begins the InputError."""
     if section is None:
-        values = {key: values[key] for key in kind.model_fields if key in values}
-    else:
-        values = values.get(section)
-    return validate(kind, values, params, section)
+        return validate(kind, {key: params[key] for key in kind.model_fields if key in params}, where)
+    return validate(kind, params.get(section), where, section)
 
 
-def validate(kind: type[ConfigT], values: Any, path: Path, section: str | None = None) -> ConfigT:
-    """`values` of the file `path`, from its part `section` if one is named, as a config object.
+def validate(kind: type[ConfigT], values: Any, where: str, section: str | None = None) -> ConfigT:
+    """`values` from `where`, from its part `section` if one is named, as a config object.
 
     Raises:
-        InputError: one line that names the file and every key that is unknown, absent, or has an unusable value.
+        InputError: one line that names the place and every key that is unknown, absent, or has an unusable value.
     """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         prefix = (section,) if section else ()
-        raise InputError(f"{path}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
+        raise InputError(f"{where}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
 
 
 def read_params(path: Path) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import copy
 import difflib
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from cifar10.config import PARAMS, Config, InputError, parse_yaml, read_yaml, validate
+from cifar10.files import atomic_path
 
 EXPERIMENTS = Path("experiments.yaml")
 
@@ -32,7 +35,7 @@ def load_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
         InputError: the file is missing or not YAML, or an entry has an unknown, missing or unusable key.
     """
     entries = read_yaml(path, "run from the folder that holds it")
-    return {name: validate(Experiment, entry, path, name) for name, entry in entries.items()}
+    return {name: validate(Experiment, entry, str(path), name) for name, entry in entries.items()}
 
 
 def find_experiment(name: str, experiments: dict[str, Experiment], path: Path = EXPERIMENTS) -> Experiment:
@@ -61,3 +64,26 @@ def with_overrides(params: dict[str, Any], overrides: dict[str, Any]) -> dict[st
             raise InputError(f"{key}: params.yaml has no such key")
         node[last] = value
     return result
+
+
+def write_experiment(name: str, experiment: Experiment, path: Path = EXPERIMENTS) -> None:
+    """Put an entry at the end of the file, or in the place of the one of that name; the rest stays as it is."""
+    lines = [f"  {key}: {yaml_scalar(getattr(experiment, key))}" for key in ("published", "measured_on", "source")]
+    lines += ["  overrides:", *(f"    {key}: {yaml_scalar(value)}" for key, value in experiment.overrides.items())]
+    entry = "\n".join([f"{name}:", *lines, ""])
+    text = path.read_text(encoding="utf-8").rstrip() + "\n"
+    present = re.compile(rf"^{re.escape(name)}:.*\n(?: .*\n)*", re.MULTILINE)
+    text = present.sub(lambda _: entry, text) if present.search(text) else f"{text}\n{entry}"
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+        load_experiments(partial)
+
+
+def yaml_scalar(value: Any) -> str:
+    """A value as it stands in a YAML file and after `-S key=`: a word without quotes where it can."""
+    try:
+        if isinstance(value, str) and parse_settings([f"value={value}"]) == {"value": value}:
+            return value
+    except InputError:  # as it stands, it is no YAML
+        pass
+    return json.dumps(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cifar10.columns import align
 from cifar10.config import PARAMS, InputError, read_params
-from cifar10.experiments import Experiment, with_overrides
+from cifar10.experiments import Experiment, with_overrides, yaml_scalar
 from cifar10.paths import METRICS
 from cifar10.revisions import read_revision
 
@@ -18,7 +18,12 @@ def run_name(name: str, seed: int) -> str:
 
 
 def dvc_command(name: str, experiment: Experiment, seed: int, queue: bool) -> list[str]:
-    """The `dvc exp run` that does one run; a run of that name is replaced.
+    """The `dvc exp run` that does one run of an experiment."""
+    return exp_run(run_name(name, seed), {**experiment.overrides, "seed": seed}, queue)
+
+
+def exp_run(name: str, settings: dict[str, Any], queue: bool) -> list[str]:
+    """The `dvc exp run` with keys of params.yaml replaced; a run of that name is replaced.
 
     `--temp`, or the queue, runs in a folder of its own: in the workspace a recipe's keys would stay in params.yaml and
     leak into the next one.
@@ -26,11 +31,10 @@ def dvc_command(name: str, experiment: Experiment, seed: int, queue: bool) -> li
     Raises:
         InputError: params.yaml has no key of an override.
     """
-    with_overrides(read_params(PARAMS), experiment.overrides)
-    settings = {**experiment.overrides, "seed": seed}
-    options = [part for key, value in settings.items() for part in ("-S", f"{key}={_hydra(value)}")]
+    with_overrides(read_params(PARAMS), settings)
+    options = [part for key, value in settings.items() for part in ("-S", f"{key}={yaml_scalar(value)}")]
     where = "--queue" if queue else "--temp"
-    return ["dvc", "exp", "run", where, "--force", "--name", run_name(name, seed), *options]
+    return ["dvc", "exp", "run", where, "--force", "--name", name, *options]
 
 
 def replicate(experiments: dict[str, Experiment], seeds: int, queue: bool) -> str:
@@ -69,8 +73,3 @@ def _accuracies(run: str) -> dict[str, float]:
     """Part -> accuracy of a DVC experiment."""
     metrics = json.loads(read_revision(run, (METRICS,), ())[METRICS])
     return {part: values["accuracy"] for part, values in metrics.items()}
-
-
-def _hydra(value: Any) -> str:
-    """A value as `-S key=value` takes it."""
-    return json.dumps(value) if not isinstance(value, str) else value

@@ -66,7 +66,7 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
 
 
 def _store(member: Member, runtime: Runtime) -> ResumeStore:
-    folder = Path(os.environ.get("DVC_ROOT", ".")) / RESUME
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / os.environ.get("CIFAR10_RESUME", RESUME)
     return ResumeStore(folder, run_key(member.config.model_dump(exclude=HARMLESS), member.data, str(runtime)))
 
 

@@ -1,0 +1,146 @@
+"""Runs of a search as DVC experiments: started, watched epoch by epoch, broken off, and their accuracy read."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar10.compare import METRICS
+from cifar10.config import InputError
+from cifar10.replication import exp_run
+from cifar10.revisions import read_revision
+
+# What training prints of each epoch, see `training.history.describe_epoch`.
+_EPOCH = re.compile(r"epoch +(\d+)/(\d+)  .*  val loss \S+ acc (\d\.\d+)  ")
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The run was broken off."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended without a result; one line says why."""
+
+    reason: str
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the parameters are to blame."""
+        return "training diverged" in self.reason
+
+
+Outcome = float | Pruned | Failed  # a number: accuracy on the validation images, 0..1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be done."""
+
+    name: str
+    settings: dict[str, Any]  # dotted key of params.yaml -> value
+    goes_on: Callable[[int, int, float], bool]  # told epoch, epochs and validation accuracy: whether to go on
+
+
+def parse_epoch(line: str) -> tuple[int, int, float] | None:
+    """Epoch, number of epochs and validation accuracy, if the line tells them."""
+    found = _EPOCH.match(line)
+    return (int(found[1]), int(found[2]), float(found[3])) if found else None
+
+
+def run_in_turn(job: Job, folder: Path, lock: int) -> Outcome:
+    """Run one job now; what DVC and the stages print goes to `folder`, the epochs to the terminal as well.
+
+    The run inherits the file descriptor `lock`. Where this process is killed, the run ends by itself: nobody reads
+    what it prints of its next epoch. The state that it keeps when it is asked to stop lies in `folder` too.
+    """
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "CIFAR10_RESUME": str((folder / "resume").resolve())}
+    command = exp_run(job.name, job.settings, queue=False)
+    with (
+        (folder / f"{job.name}.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, env=environment, pass_fds=[lock], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            encoding="utf-8", errors="replace", start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            pruned, complaint = _follow(process, job, log.write)
+        except BaseException:
+            _interrupt(process)
+            raise
+    if pruned:
+        shutil.rmtree(folder / "resume", ignore_errors=True)  # the state that it kept is of no use
+        return Pruned()
+    return Failed(complaint or f"dvc exp run: see {log.name}") if process.returncode else read_accuracy(job.name)
+
+
+def _follow(process: subprocess.Popen[str], job: Job, keep: Callable[[str], Any]) -> tuple[bool, str]:
+    """Read what a run prints until it ends: whether it was broken off, and the line with which a stage failed."""
+    pruned, complaint = False, ""
+    assert process.stdout
+    for line in process.stdout:
+        keep(line)
+        if line.lower().startswith("error: ") and not complaint:
+            complaint = " ".join(line.split()).partition(" ")[2]
+        epoch = parse_epoch(line)
+        if epoch and not pruned:
+            print(f"  {line.rstrip()}", flush=True)
+            if not job.goes_on(*epoch):
+                pruned = True
+                os.killpg(process.pid, signal.SIGINT)
+    return pruned, complaint
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """End a run in order: the stage keeps its state and DVC removes the run's folder.
+
+    The whole group is told, as a terminal does: DVC waits for its stage and passes no signal on.
+    """
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+
+
+def run_in_queue(jobs: list[Job]) -> list[Outcome]:
+    """Run all jobs side by side through DVC's queue. Nobody sees their epochs, so none is broken off.
+
+    Where this process is killed, the queue goes on with them; Ctrl-C takes them out of it.
+    """
+    for job in jobs:
+        command = exp_run(job.name, job.settings, queue=True)
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise InputError(f"{job.name}: `dvc exp run --queue` failed; what it printed above says why")
+    try:
+        subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(len(jobs))], check=False)
+    except KeyboardInterrupt:
+        for step in ("remove", "kill"):  # the queue's workers are no children of ours: Ctrl-C does not reach them
+            for job in jobs:
+                subprocess.run(["dvc", "queue", step, job.name], capture_output=True, check=False)
+        raise
+    return [_outcome(job.name) for job in jobs]
+
+
+def _outcome(name: str) -> Outcome:
+    try:
+        return read_accuracy(name)
+    except InputError:
+        return Failed(f"`dvc queue logs {name}` says why")
+
+
+def read_accuracy(name: str) -> float:
+    """Accuracy of an experiment on the validation images, never on the test images.
+
+    Raises:
+        InputError: there is no such experiment, or it had no validation images.
+    """
+    metrics = json.loads(read_revision(name, required=(METRICS,), optional=())[METRICS])
+    if "validation" not in metrics:
+        raise InputError(f"{name}: a search needs validation images, and data.val_fraction is 0")
+    return metrics["validation"]["accuracy"]
