@@ -31,7 +31,9 @@ ROOMS = {
         "cifar10.report.pictures",
     },
     "jinja2": {"cifar10.report.page"},
-    "dvc": {"cifar10.revisions"},
+    "dvc": {"cifar10.revisions", "cifar10.healing"},
+    "psutil": {"cifar10.claims", "cifar10.healing"},
+    "packaging": {"cifar10.doctor"},
     "torchvision": {
         "cifar10.competition.torchvision",
         "cifar10.models.resnet",
@@ -45,6 +47,7 @@ BASE = {"cifar10.config", "cifar10.files"}
 GROUND = {
     "cifar10.config": set(),
     "cifar10.files": set(),
+    "cifar10.claims": {"cifar10.files"},
     "cifar10.png": set(),
     "cifar10.readahead": set(),
     "cifar10.images": BASE | {"cifar10.png"},

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
-from cifar10.commands import experiments, look
+from cifar10.commands import doctor, experiments, look
 from cifar10.commands.look import REPORT
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.leaderboard import METRICS
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
     experiments.add(commands)
     look.add(commands)
+    doctor.add(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))
