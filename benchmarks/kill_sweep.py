@@ -16,11 +16,9 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from killing import ROOT, Pipeline, trainings
 from tqdm import tqdm
 
@@ -36,6 +34,7 @@ from cifar10.training.trainer import TrainConfig
 
 RESULT = ROOT / "benchmarks/results/kill_sweep.json"
 NUM_TRAIN, NUM_TEST = 100, 20
+REPRO = ("dvc", "repro")
 
 # Batch norm, dropout, momentum, a schedule that looks back, augmentation, a state after every step: all that has one.
 TRAINING = {
@@ -46,7 +45,8 @@ PIPELINE = {"data.source": "local", "model.name": "lenet", "epochs": 2, "batch_s
 PIPELINE |= {"runtime.checkpoint_minutes": 1e-9}
 
 Row = dict[str, int]
-Kill = Callable[[Pipeline], tuple[int, str]]  # starts `dvc repro` and kills it, perhaps; its exit code and its output
+KILLED = "killed"
+Kill = Callable[[Pipeline, int], str]  # `dvc repro`, the n-th of a series: KILLED, nothing, or how it failed by itself
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,8 +73,8 @@ def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: rando
     (folder / "pipeline").mkdir()
     pipeline = Pipeline(folder / "pipeline", {**PIPELINE, "data.path": str(raw)})
     started = time.monotonic()
-    code, output = finish(pipeline.start("dvc", "repro"))
-    assert code == 0, output
+    failure = finish(pipeline.start(*REPRO))
+    assert not failure, failure
     seconds, expected = time.monotonic() - started, pipeline.result()
 
     kinds: dict[str, Kill] = {
@@ -136,17 +136,16 @@ def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[st
     with tqdm(total=kills, desc=name, disable=None) as bar:
         while row["kills"] < kills:
             pipeline.reset()
-            while True:
-                code, output = kill(pipeline)
-                if code != -signal.SIGKILL:
-                    break
+            number = 1
+            while (outcome := kill(pipeline, number)) == KILLED:
                 row["kills"] += 1
                 bar.update()
                 pipeline.heal()
+                number += 1
             row["runs"] += 1
-            if code != 0:
+            if outcome:
                 row["stuck"] += 1
-                print(f"stuck: {output}", flush=True)
+                print(f"stuck: {outcome}", flush=True)
             elif pipeline.result() == expected:
                 row["identical"] += 1
             else:
@@ -158,8 +157,8 @@ def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[st
 def at_random_moments(moments: random.Random, seconds: float, kill: Callable[[int, int], None]) -> Kill:
     """Kill a process, or its group, at moments spread over the time that an undisturbed run takes."""
 
-    def start_and_kill(pipeline: Pipeline) -> tuple[int, str]:
-        process = pipeline.start("dvc", "repro")
+    def start_and_kill(pipeline: Pipeline, number: int) -> str:
+        process = pipeline.start(*REPRO)
         try:
             process.wait(moments.uniform(0, seconds))
         except subprocess.TimeoutExpired:
@@ -167,28 +166,29 @@ def at_random_moments(moments: random.Random, seconds: float, kill: Callable[[in
             process.wait()
             if process.stdout:
                 process.stdout.close()  # not read: a stage that is left may still hold it
-            return process.returncode, ""
+            return KILLED
         return finish(process)
 
     return start_and_kill
 
 
 def at_every_write(follow: bool) -> Kill:
-    """Kill DVC, or whichever of its processes comes first, at the first write, at the second, and so on."""
-    numbers: Iterator[int] = iter(range(1, 1_000_000))
+    """Kill DVC, or each of its processes too, at its first write, at the second in the next run, and so on."""
 
-    def start_and_kill(pipeline: Pipeline) -> tuple[int, str]:
-        inject = f"inject=write:signal=SIGKILL:when={next(numbers)}"
-        options = ["-f"] if follow else []
-        return finish(pipeline.start("strace", *options, "-o", os.devnull, "-e", inject, "dvc", "repro"))
+    def start_and_kill(pipeline: Pipeline, number: int) -> str:
+        log = pipeline.folder / ".git/strace"
+        which = ["-f"] if follow else []
+        inject = f"inject=write:signal=SIGKILL:when={number}"
+        outcome = finish(pipeline.start("strace", *which, "-o", str(log), "-e", "trace=write", "-e", inject, *REPRO))
+        return KILLED if "killed by SIGKILL" in log.read_text(errors="replace") else outcome
 
     return start_and_kill
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and output of a process that ends by itself."""
+def finish(process: subprocess.Popen[str]) -> str:
+    """What a process that ends by itself has to say, if it fails."""
     output = process.communicate()[0]
-    return process.returncode, output
+    return f"exit code {process.returncode}: {output}" if process.returncode else ""
 
 
 def table(rows: dict[str, Row]) -> str:

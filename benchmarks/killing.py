@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -90,7 +90,8 @@ def _serve(connection: Connection) -> None:
         pid = os.fork()
         if pid == 0:
             tqdm.set_lock(threading.RLock())
-            (folder / "result").write_text(result_of(prepared, folder, config))
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+                (folder / "result").write_text(result_of(prepared, folder, config))
             os._exit(0)
         connection.send(pid)
         connection.send(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
