@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from killing import ROOT, Pipeline, trainings
@@ -57,19 +57,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
     parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT.relative_to(ROOT)})")
     options = parser.parse_args(arguments)
+    rows: dict[str, Row] = {}
+    head = {"name": "kill_sweep", "commit": lineage.commit(), **lineage.machine()}
     with tempfile.TemporaryDirectory() as name:
-        rows = sweep(Path(name), options.trainings, options.pipelines, random.Random(options.seed))
-    result = {"name": "kill_sweep", "rows": rows, "commit": lineage.commit(), **lineage.machine()}
-    atomic_write(options.result, json.dumps(result, indent=2) + "\n")
+        for kind, row in sweep(Path(name), options.trainings, options.pipelines, random.Random(options.seed)):
+            rows[kind] = row
+            atomic_write(options.result.absolute(), json.dumps({**head, "rows": rows}, indent=2) + "\n")
     print(table(rows))
 
 
-def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: random.Random) -> dict[str, Row]:
-    """All kinds of kills, one after the other; `folder` is empty."""
+def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: random.Random) -> Iterator[tuple[str, Row]]:
+    """All kinds of kills, one after the other, with their figures after every run; `folder` is empty."""
     raw = folder / "raw"
     raw.mkdir()
     write_small_competition(raw)
-    rows = {"trainings, at random moments": kill_trainings(folder, raw, training_kills, moments)}
+    for row in kill_trainings(folder, raw, training_kills, moments):
+        yield "trainings, at random moments", row
     (folder / "pipeline").mkdir()
     pipeline = Pipeline(folder / "pipeline", {**PIPELINE, "data.path": str(raw)})
     started = time.monotonic()
@@ -85,8 +88,8 @@ def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: rando
         kinds["pipelines, DVC at its every N-th write"] = at_every_write(follow=False)
         kinds["pipelines, any process at its every N-th write"] = at_every_write(follow=True)
     for name, kill in kinds.items():
-        rows[name] = kill_pipelines(pipeline, kill, pipeline_kills, expected, name)
-    return rows
+        for row in kill_pipelines(pipeline, kill, pipeline_kills, expected, name):
+            yield name, row
 
 
 def write_small_competition(raw: Path) -> None:
@@ -104,7 +107,7 @@ def write_small_competition(raw: Path) -> None:
     )
 
 
-def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) -> Row:
+def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) -> Iterator[Row]:
     """Kill trainings at moments spread over the time that an undisturbed one takes."""
     params = with_overrides(read_params(ROOT / PARAMS), TRAINING)
     config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
@@ -127,10 +130,10 @@ def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) 
                 bar.update()
             row["runs"] += 1
             row["identical"] += result == expected
-    return dict(row)
+            yield dict(row)
 
 
-def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str) -> Row:
+def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str) -> Iterator[Row]:
     """Kill `dvc repro`, heal, and again until it ends; then compare and start over."""
     row = Counter(kills=0, runs=0, identical=0, stuck=0)
     with tqdm(total=kills, desc=name, disable=None) as bar:
@@ -150,8 +153,7 @@ def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[st
                 row["identical"] += 1
             else:
                 print(f"not identical: {pipeline.result()}", flush=True)
-            print(name, dict(row), flush=True)
-    return dict(row)
+            yield dict(row)
 
 
 def at_random_moments(moments: random.Random, seconds: float, kill: Callable[[int, int], None]) -> Kill:

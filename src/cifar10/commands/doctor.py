@@ -16,7 +16,7 @@ def doctor(options: argparse.Namespace) -> str:
     if options.heal_only:
         from cifar10.healing import heal
 
-        return "\n".join(f"healed: {line}" for line in heal())
+        return "\n".join(f"healed: {line}" for line in heal()) or "nothing to heal"
     from cifar10.doctor import examine  # here: torch takes seconds
 
     findings = examine()
