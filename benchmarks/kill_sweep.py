@@ -7,6 +7,7 @@ With its defaults it takes about an hour on two cores.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         for kind, row in sweep(Path(name), options.trainings, options.pipelines, random.Random(options.seed)):
             rows[kind] = row
-            atomic_write(options.result.absolute(), json.dumps({**head, "rows": rows}, indent=2) + "\n")
+            atomic_write(options.result, json.dumps({**head, "rows": rows}, indent=2) + "\n")
     print(table(rows))
 
 
@@ -112,8 +113,8 @@ def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) 
     params = with_overrides(read_params(ROOT / PARAMS), TRAINING)
     config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
     shutil.copy(ROOT / PARAMS, folder / PARAMS)
-    os.chdir(folder)
-    prepare.main(raw, folder / "prepared", folder / "data.json")
+    with contextlib.chdir(folder):
+        prepare.main(raw, folder / "prepared", folder / "data.json")
     row = Counter(kills=0, runs=0, identical=0, stuck=0)
     with trainings(folder / "prepared", config) as server, tqdm(total=kills, desc="trainings", disable=None) as bar:
         (folder / "undisturbed").mkdir()

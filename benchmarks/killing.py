@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -57,7 +57,8 @@ class Trainings:
         self.connection.send((self.prepared, folder, self.config))
         pid = self.connection.recv()
         if not self.connection.poll(kill_after_seconds):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGKILL)
         code = self.connection.recv()
         if code == -signal.SIGKILL:
             return None
