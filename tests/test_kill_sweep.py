@@ -3,13 +3,18 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import kill_sweep
 import psutil
 import pytest
 from killing import Pipeline
+
+from cifar10.claims import FOLDER, claim
 
 REPRO = ("dvc", "repro", "prepare")
 RESULTS = ("dvc.lock", "data/prepared/labelled_images.npy", "data/prepared/val_rows.npy", "reports/data.json")
@@ -29,38 +34,37 @@ def run(pipeline: Pipeline) -> list[bytes]:
     return [(pipeline.folder / name).read_bytes() for name in RESULTS]
 
 
-def started_stage(pipeline: Pipeline, stage: str) -> psutil.Process:
-    """The process of a stage, as soon as it is at work."""
-    claim = pipeline.folder / "logs/locks" / stage
-    while not (claim.exists() and claim.read_text()):
-        time.sleep(0.005)
-    return psutil.Process(int(claim.read_text()))
+@contextmanager
+def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """`dvc repro` and the process of a stage that cannot get on with its work: its claim is taken."""
+    with claim(stage, 0, pipeline.folder / FOLDER):
+        dvc = pipeline.start(*REPRO)
+        found: list[psutil.Process] = []
+        while not found:
+            time.sleep(0.05)
+            children = psutil.Process(dvc.pid).children(recursive=True)
+            found = [child for child in children if f"cifar10.stages.{stage}" in child.cmdline()]
+        yield dvc, found[0]
 
 
-def test_dvc_killed_alone_leaves_no_writer(pipeline: tuple[Pipeline, list[bytes]]):
+def test_a_stage_ends_with_a_dvc_that_is_killed_alone(pipeline: tuple[Pipeline, list[bytes]]):
     checkout, expected = pipeline
     checkout.reset()
-    dvc = checkout.start(*REPRO)
-    stage = started_stage(checkout, "download")
-    stage.suspend()  # as if its work took long
-    dvc.kill()
-    dvc.wait()
-    assert dvc.stdout
-    dvc.stdout.close()
+    with running(checkout, "prepare") as (dvc, stage):
+        dvc.kill()
+        dvc.communicate()  # ends when the stage does: it has inherited the pipe
+        assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
     checkout.heal()
-    stage.resume()
     assert run(checkout) == expected
-    assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
 
 
 def test_all_killed_in_the_middle_of_a_write(pipeline: tuple[Pipeline, list[bytes]]):
     """DVC writes both files in place: what a kill leaves of them is empty or cut off."""
     checkout, expected = pipeline
     checkout.reset()
-    dvc = checkout.start(*REPRO)
-    started_stage(checkout, "prepare")
-    os.killpg(dvc.pid, signal.SIGKILL)
-    dvc.communicate()
+    with running(checkout, "prepare") as (dvc, _):
+        os.killpg(dvc.pid, signal.SIGKILL)
+        dvc.communicate()
     lock = (checkout.folder / "dvc.lock").read_bytes()
     (checkout.folder / ".dvc/tmp/rwlock").write_text("")
     (checkout.folder / "dvc.lock").write_bytes(lock[:40])
