@@ -55,12 +55,12 @@ def test_a_second_one_is_told_who_is_at_work_and_comes_in_after_a_kill(tmp_path:
             pass
         assert refusal.value.filename == str(folder / "stage")
         assert f"process {first.pid} is at work here" in str(refusal.value)
-        with claim("another", 0, folder):
+        with claim("another", 0.0, folder):
             pass
     finally:
         first.kill()
         first.communicate()
-    with claim("stage", 0, folder):
+    with claim("stage", 0.0, folder):
         assert (folder / "stage").read_text() == f"{os.getpid()}\n"
 
 

@@ -75,15 +75,22 @@ def test_entries_of_the_dead_go_and_those_of_the_living_stay(live_dvc: int, dead
     assert heal() == []
 
 
-@pytest.mark.parametrize("content", ["", SOUND[:10], "stages: {}\n", SOUND[: SOUND.index("cmd")], "\x00" * 40, "[1"])
-@pytest.mark.parametrize("committed", ["sound", "cut off", None])
+CUT_OFF = {
+    "empty": "", "in a word": SOUND[:10], "no schema": "stages: {}\n", "no command": SOUND[: SOUND.index("cmd")],
+    "zeros": "\0" * 40, "no YAML": "[1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "committed"), [*((name, None) for name in CUT_OFF), ("empty", "sound"), ("empty", "cut off")]
+)
 def test_a_lock_file_that_dvc_refuses_is_replaced(content, committed):
     if committed:
         LOCK.write_text({"sound": SOUND, "cut off": ""}[committed])
         git = "-c user.name=test -c user.email=test@localhost"
         for command in ("init -q", "add dvc.lock", f"{git} commit -qm lock"):
             subprocess.run(["git", *command.split()], check=True)
-    LOCK.write_text(content)
+    LOCK.write_text(CUT_OFF[content])
     (line,) = heal()
     assert line.startswith("dvc.lock: cut off by a kill; ")
     if committed == "sound":

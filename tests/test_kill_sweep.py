@@ -37,7 +37,7 @@ def run(pipeline: Pipeline) -> list[bytes]:
 @contextmanager
 def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
     """`dvc repro` and the process of a stage that cannot get on with its work: its claim is taken."""
-    with claim(stage, 0, pipeline.folder / FOLDER):
+    with claim(stage, 0.0, pipeline.folder / FOLDER):
         dvc = pipeline.start(*REPRO)
         found: list[psutil.Process] = []
         while not found:

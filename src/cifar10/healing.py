@@ -139,7 +139,7 @@ def _remove_partials() -> list[str]:
         outs = [Path(out) for out in (*description.get("outs", ()), *description.get("metrics", ()))]
         partials = {out.with_name(f".{out.name}.partial") for out in outs} | {out.parent / ".incoming" for out in outs}
         left = sorted(path for path in partials if path.exists())
-        with suppress(BlockingIOError), claim(stage, patience_seconds=0):
+        with suppress(BlockingIOError), claim(stage, patience_seconds=0.0):
             for path in left:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
                 done.append(f"{path}: half-written by a killed {stage}; removed")
