@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import read_default_params, write_params
+from conftest import ROOT, read_default_params, write_params
 
 from cifar10 import doctor
 from cifar10.cli import main
@@ -27,6 +27,7 @@ def project(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path / "project")
     Path("dvc.yaml").write_text("stages: {}\n")
     write_params(Path("params.yaml"), {})
+    shutil.copy(ROOT / "pyproject.toml", ".")
     return tmp_path / "project"
 
 

@@ -5,9 +5,11 @@ import platform
 import shutil
 import stat
 import time
+import tomllib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -20,9 +22,13 @@ from cifar10.runtime import RuntimeConfig
 RAW, PREPARED, RESUME = Path("data/raw"), Path("data/prepared"), Path("logs/resume")
 
 # MB that each source brings, packed and as arrays; DVC's cache holds all outs a second time. A local one is measured.
-SIZES_MB: dict[str, tuple[float, float]] = {"sample": (1, 6), "torchvision": (330, 185), "kaggle": (715, 1076)}
+SIZES_MB: dict[str, tuple[float, float]] = {
+    "sample": (1.0, 6.0),
+    "torchvision": (330.0, 185.0),
+    "kaggle": (715.0, 1076.0),
+}
 ARRAYS_PER_PACKED = 2.0  # 3,072 bytes of pixels for each PNG or JPEG of 1.5 to 2.5 kB
-TRAINING_MB = 500  # model, kept states, reports, the cache of these
+TRAINING_MB = 500.0  # model, kept states, reports, the cache of these
 OLD_DAYS = 7
 
 
@@ -47,7 +53,7 @@ def examine() -> list[Finding]:
 
 def check_python() -> list[Finding]:
     """The interpreter's version."""
-    found, wanted = platform.python_version(), metadata("cifar10")["Requires-Python"]
+    found, wanted = platform.python_version(), _project()["requires-python"]
     if SpecifierSet(wanted).contains(found, prereleases=True):
         return [Finding(f"Python {found}")]
     return [Finding(f"Python {found}: {wanted} is needed; `make clean`, then `make PYTHON=python3.11`", True)]
@@ -56,9 +62,7 @@ def check_python() -> list[Finding]:
 def check_packages() -> list[Finding]:
     """The versions of torch and of all else that pyproject.toml asks for."""
     findings: list[Finding] = []
-    for requirement in map(Requirement, requires("cifar10") or ()):
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
+    for requirement in map(Requirement, _project()["dependencies"]):
         try:
             found = version(requirement.name)
         except PackageNotFoundError:
@@ -68,6 +72,11 @@ def check_packages() -> list[Finding]:
             wanted = f"{requirement.name}{requirement.specifier}"
             findings.append(Finding(f"{requirement.name} {found}: {wanted} is needed; `make clean`, then `make`", True))
     return [*findings, Finding(f"torch {version('torch')}")]
+
+
+def _project() -> dict[str, Any]:
+    """What pyproject.toml says today; what pip noted when the package was installed may be older."""
+    return tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def check_gpu(config: RuntimeConfig) -> list[Finding]:
