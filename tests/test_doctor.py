@@ -170,7 +170,8 @@ def test_leftovers_of_trainings_are_told_and_old_ones_with_the_command():
         folder = Path("logs/resume") / name
         folder.mkdir(parents=True)
         (folder / "00000001.pt").write_bytes(bytes(2_000_000))
-        os.utime(folder, (time.time() - days * 86400,) * 2)
+        then = time.time() - days * 86400
+        os.utime(folder, (then, then))
     new, old = (finding.text for finding in doctor.check_leftovers())
     assert new.endswith("2 MB, 0 days old; the same parameters, data and code go on from it")
     assert old.endswith("2 MB, 30 days old; `rm -r logs/resume/old`")
