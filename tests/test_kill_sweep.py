@@ -1,7 +1,6 @@
 """The real dvc, killed: after healing it ends as if nothing had been. The two quick stages stand for all."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -73,7 +72,7 @@ def test_all_killed_in_the_middle_of_a_write(pipeline: tuple[Pipeline, list[byte
     assert run(checkout) == expected
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.skipif(not kill_sweep.can_trace(), reason="strace is not installed, or may not trace here")
 def test_killed_at_a_write(pipeline: tuple[Pipeline, list[bytes]], monkeypatch):
     checkout, expected = pipeline
     checkout.reset()
