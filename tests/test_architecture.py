@@ -35,7 +35,9 @@ ROOMS = {
     },
     "optuna": {"cifar10.tuning.study"},
     "jinja2": {"cifar10.report.page"},
-    "dvc": {"cifar10.revisions"},
+    "dvc": {"cifar10.revisions", "cifar10.healing"},
+    "psutil": {"cifar10.claims", "cifar10.healing"},
+    "packaging": {"cifar10.doctor"},
     "torchvision": {
         "cifar10.competition.torchvision",
         "cifar10.models.resnet",
@@ -51,6 +53,7 @@ GROUND = {
     "cifar10.files": set(),
     "cifar10.paths": set(),
     "cifar10.columns": set(),
+    "cifar10.claims": {"cifar10.files"},
     "cifar10.png": set(),
     "cifar10.readahead": set(),
     "cifar10.images": BASE | {"cifar10.png"},

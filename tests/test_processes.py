@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from conftest import ROOT, write_params, write_tiny
@@ -113,6 +114,24 @@ def test_torchruns_own_command_does_the_same(prepared: Path, alone: Path, tmp_pa
     command = (sys.executable, *torchrun, "--rdzv-endpoint", f"localhost:{port}")
     stage(alone, "predict", prepared, "raw/sampleSubmission.csv", MODEL, tmp_path / "submission.csv", command=command)
     assert (tmp_path / "submission.csv").read_bytes() == (alone / SUBMISSION).read_bytes()
+
+
+def test_all_end_with_the_dvc_that_started_them(prepared: Path, tmp_path: Path):
+    write_params(tmp_path / "params.yaml", {**RECIPE, "epochs": 100_000, "runtime.num_processes": 2})
+    command = [sys.executable, "-m", "cifar10.stages.train", str(prepared), "model.pt", "reports"]
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command], cwd=tmp_path,
+        env={**os.environ, "DVC_STAGE": "train", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert dvc.stdout
+    assert any(line.startswith("epoch ") for line in dvc.stdout)
+    processes = psutil.Process(dvc.pid).children(recursive=True)
+    assert sum("cifar10.stages.train" in process.cmdline() for process in processes) == 3  # torchrun's and its two
+    dvc.kill()
+    dvc.wait()
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    assert "Traceback" not in dvc.communicate()[1]
 
 
 def test_an_error_is_told_once_and_on_one_line(prepared: Path, tmp_path: Path):

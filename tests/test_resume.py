@@ -2,85 +2,52 @@
 
 import dataclasses
 import hashlib
-import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from conftest import ROOT, train_config, write_params
+from killing import Trainings, trainings
 
-from cifar10.checkpoint import TrainedModel, save_model
 from cifar10.config import InputError
-from cifar10.dataset import PreparedData, load_prepared
+from cifar10.dataset import PreparedData
 from cifar10.interrupts import StopRequest, stop_request
 from cifar10.training.loop import fit
 from cifar10.training.resume import ResumeStore, run_key
-from cifar10.training.trainer import TrainConfig, Trainer
+from cifar10.training.trainer import Trainer
 
 # Batch norm, dropout, momentum, a schedule that looks back, augmentation: all that has a state.
 CONFIG = train_config(
     model__name="dainet1", epochs=12, schedule__name="plateau", schedule__patience_epochs=0, lr=0.05,
     augment__cutout_size_pixels=8, augment__mixup_alpha=0.2, runtime__checkpoint_minutes=1e-9,
 )  # fmt: skip
-KILLS = 3
+KILLS = 20
 
 
-def result_of(prepared: Path, folder: Path, config: TrainConfig = CONFIG) -> str:
-    """Train with resume states in `folder`; a digest of the model file and of the history without its clock."""
-    data = load_prepared(prepared)
-    model, history = fit(data, config, ResumeStore(folder, "key"))
-    save_model(folder / "model.bin", TrainedModel(model, config.model, data.classes, data.mean, data.std))
-    rows = [{k: v for k, v in asdict(row).items() if k not in ("seconds", "images_per_second")} for row in history]
-    return hashlib.sha256((folder / "model.bin").read_bytes() + repr(rows).encode()).hexdigest()
-
-
-def child(prepared: Path, folder: Path) -> None:
-    torch.set_num_threads(1)
-    (folder / "result").write_text(result_of(prepared, folder))
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes that begin afresh: a forked one shares locks with those that are killed."""
-    return multiprocessing.get_context("spawn")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory, processes) -> tuple[str, float]:
-    """The result of a run that nobody kills, and how long it takes."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    run = processes.Process(target=child, args=(tiny_prepared, folder))
-    started = time.monotonic()
-    run.start()
-    run.join()
-    return (folder / "result").read_text(), time.monotonic() - started
-
-
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tiny_prepared, tmp_path, undisturbed, processes):
-    expected, seconds = undisturbed
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tiny_prepared: Path, tmp_path: Path):
     moments, kills, runs = random.Random(0), 0, 0
-    while kills < KILLS:
-        folder = tmp_path / str(runs)
-        folder.mkdir()
-        while not (folder / "result").exists():
-            run = processes.Process(target=child, args=(tiny_prepared, folder))
-            run.start()
-            run.join(moments.uniform(0.6, 1.0) * seconds)
-            if run.exitcode is None:
-                run.kill()
-                run.join()
+    with trainings(tiny_prepared, CONFIG) as server:
+        expected, seconds = run_undisturbed(server, tmp_path)
+        while kills < KILLS:
+            folder = tmp_path / str(runs)
+            folder.mkdir()
+            while (result := server.run(folder, moments.uniform(0, seconds / 2))) is None:
                 kills += 1
-            assert run.exitcode in (0, -signal.SIGKILL)
-        assert (folder / "result").read_text() == expected
-        runs += 1
+            assert result == expected
+            runs += 1
+
+
+def run_undisturbed(server: Trainings, folder: Path) -> tuple[str | None, float]:
+    """The result of a run that nobody kills, and how long it takes."""
+    (folder / "undisturbed").mkdir()
+    started = time.monotonic()
+    return server.run(folder / "undisturbed"), time.monotonic() - started
 
 
 def stop_after(trainer: Trainer, steps: int) -> None:

@@ -7,6 +7,11 @@ from cifar10 import stages
 from cifar10.config import InputError
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the stage's claim lies
+
+
 def fail_with(error: BaseException):
     def main(*paths: Path) -> None:
         raise error

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cifar10 import leaderboard
-from cifar10.commands import experiments, look, tune
+from cifar10.commands import doctor, experiments, look, tune
 from cifar10.commands.arguments import whole_number
 from cifar10.config import MENDABLE, InputError, one_line
 from cifar10.paths import METRICS, REPORT, SUBMISSION
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     experiments.add(commands)
     tune.add(commands)
     look.add(commands)
+    doctor.add(commands)
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))

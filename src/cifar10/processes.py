@@ -91,6 +91,7 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
 
 def _torchrun(count: int, arguments: list[str]) -> None:
     """What `torchrun --standalone --nproc-per-node COUNT -m MODULE ARGUMENTS` does, without its report of a failure."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -108,5 +109,5 @@ def _torchrun(count: int, arguments: list[str]) -> None:
     logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
     try:
         elastic_launch(config, sys.executable)("-m", specification.name, *arguments)
-    except ChildFailedError:
-        sys.exit(1)  # the process that failed has said why
+    except (ChildFailedError, SignalException):
+        sys.exit(1)  # the process that failed has said why; a signal has been passed on

@@ -12,6 +12,7 @@ from pathlib import Path
 from cifar10.competition import kaggle, local, sample, torchvision
 from cifar10.competition.layout import FILES
 from cifar10.config import PARAMS, DataConfig, InputError
+from cifar10.files import tell_disk_full
 
 # Each writes the five files into an empty folder. It may keep what it downloads in a second one, which outlives a
 # failed or killed attempt.
@@ -33,12 +34,13 @@ def fetch(config: DataConfig, raw: Path) -> None:
         raise InputError(f"{PARAMS}: data.source: choose one of {', '.join(SOURCES)}, not {config.source!r}")
     incoming, downloads = raw / ".incoming", raw / ".downloads"
     shutil.rmtree(incoming, ignore_errors=True)
-    incoming.mkdir(parents=True)
-    try:
-        SOURCES[config.source](config, incoming, downloads)
-        for name in FILES:
-            assert (incoming / name).is_file(), f"{config.source} left out {name}"
-        for name in FILES:
-            (incoming / name).replace(raw / name)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+    with tell_disk_full(raw):
+        incoming.mkdir(parents=True)
+        try:
+            SOURCES[config.source](config, incoming, downloads)
+            for name in FILES:
+                assert (incoming / name).is_file(), f"{config.source} left out {name}"
+            for name in FILES:
+                (incoming / name).replace(raw / name)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)

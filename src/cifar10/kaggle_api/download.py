@@ -15,6 +15,7 @@ import requests
 from tqdm import tqdm
 
 from cifar10.config import PARAMS, InputError
+from cifar10.files import tell_disk_full
 from cifar10.kaggle_api.client import BrokenOffError, call, quiet
 
 NAMES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv")
@@ -92,6 +93,7 @@ def _append(response: requests.Response, partial: Path, have: int, size: int | N
     total = f"{size / 1e6:.1f} MB" if size else "unknown size"
     print(f"download: {name}: {total}{f', resumed at {have / 1e6:.1f} MB' if have else ''}", flush=True)
     with (
+        tell_disk_full(partial, size and size - have),
         partial.open("ab") as file,
         tqdm(total=size, initial=have, desc=name, unit="B", unit_scale=True, disable=None) as bar,
     ):

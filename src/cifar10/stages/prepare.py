@@ -1,11 +1,12 @@
 """prepare: archives -> arrays, a split, a data card; every image is decoded once, from memory."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from tqdm import tqdm
 
 from cifar10 import stages
@@ -14,7 +15,7 @@ from cifar10.config import DataConfig, EnsembleConfig, InputError, load_config
 from cifar10.datacard import describe
 from cifar10.dataset import FOLDS, UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
 from cifar10.duplicates import exact_groups, near_groups
-from cifar10.files import atomic_folder, atomic_write
+from cifar10.files import atomic_folder, atomic_write, reserve, tell_disk_full
 from cifar10.images import SIZE_PIXELS, decode_images
 from cifar10.split import number_folds, split_rows
 from cifar10.tables import read_table
@@ -36,20 +37,25 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
             raise InputError(f"{train_archive.path}: image {number} has no label in {raw / 'trainLabels.csv'}")
         train_ids, train_labels = _match(train_archive, raw / "trainLabels.csv", labels, classes)
         test_ids, test_labels = _match(test_archive, raw / "solution.csv", solution, classes)
+        with tell_disk_full(prepared, (len(train_ids) + len(test_ids)) * 3 * SIZE_PIXELS**2):  # before minutes of work
+            labelled_images = _create_images(folder / "labelled_images.npy", len(train_ids))
+            test_images = _create_images(folder / "test_images.npy", len(test_ids))
         with train_archive.read() as train_members:
-            labelled = _decode(train_archive, train_members, train_ids, train_labels, folder / "labelled")
+            labelled = ImageSet(labelled_images, train_labels, train_ids)
+            _decode(train_archive, train_members, labelled, folder / "labelled")
 
         exact = exact_groups(labelled.images)
         near = near_groups(labelled.images, exact)
         val_fraction = 0.0 if folds else config.val_fraction
         train_rows, val_rows = split_rows(labelled.labels, exact, near, val_fraction, config.split_seed)
         if folds:
-            np.save(folder / FOLDS, number_folds(labelled.labels, near, folds, config.split_seed))
+            _save(folder / FOLDS, number_folds(labelled.labels, near, folds, config.split_seed))
         mean, std = channel_statistics(labelled.images, train_rows)
-        np.save(folder / "train_rows.npy", train_rows)
-        np.save(folder / "val_rows.npy", val_rows)
+        _save(folder / "train_rows.npy", train_rows)
+        _save(folder / "val_rows.npy", val_rows)
         (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
-        test = _decode(test_archive, test_members, test_ids, test_labels, folder / "test")
+        test = ImageSet(test_images, test_labels, test_ids)
+        _decode(test_archive, test_members, test, folder / "test")
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, exact, near), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
@@ -92,28 +98,34 @@ def _match(
     return ids, np.array(numbers, dtype=np.int64)
 
 
-def _decode(
-    archive: ImageArchive,
-    members: Iterator[tuple[Member, bytes]],
-    ids: Int64[np.ndarray, " images"],
-    labels: Int64[np.ndarray, " images"],
-    target: Path,
-) -> ImageSet:
-    """Decode an archive into `<target>_images.npy`, `_labels.npy` and `_ids.npy`, rows sorted by id."""
-    shape = (len(ids), 3, SIZE_PIXELS, SIZE_PIXELS)
-    images = np.lib.format.open_memmap(f"{target}_images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    with tqdm(total=len(ids), desc=f"prepare: {archive.path.name}", unit=" images", disable=None) as bar:
+def _create_images(path: Path, count: int) -> UInt8[np.ndarray, "images 3 32 32"]:
+    """A file of black images, mapped into memory."""
+    shape = (count, 3, SIZE_PIXELS, SIZE_PIXELS)
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    reserve(path)
+    return images
+
+
+def _save(path: Path, array: Int64[np.ndarray, " images"]) -> None:
+    """Write an array; numpy itself does not say of a write that failed that the disk was full."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getvalue())
+
+
+def _decode(archive: ImageArchive, members: Iterator[tuple[Member, bytes]], out: ImageSet, target: Path) -> None:
+    """Decode an archive into the images of `out`, rows sorted by id; write `<target>_labels.npy` and `_ids.npy`."""
+    with tqdm(total=len(out), desc=f"prepare: {archive.path.name}", unit=" images", disable=None) as bar:
         for batch in _batches(members):
-            rows = np.searchsorted(ids, [member.id for member, _ in batch])
+            rows = np.searchsorted(out.ids, [member.id for member, _ in batch])
             try:
-                images[rows] = decode_images([(member.name, data) for member, data in batch])
+                out.images[rows] = decode_images([(member.name, data) for member, data in batch])
             except InputError as error:
                 raise InputError(f"{archive.path}: {error}") from None
-            release_pages(images)
+            release_pages(out.images)
             bar.update(len(batch))
-    np.save(f"{target}_labels.npy", labels)
-    np.save(f"{target}_ids.npy", ids)
-    return ImageSet(images, labels, ids)
+    _save(Path(f"{target}_labels.npy"), out.labels)
+    _save(Path(f"{target}_ids.npy"), out.ids)
 
 
 def _batches(members: Iterator[tuple[Member, bytes]]) -> Iterator[list[tuple[Member, bytes]]]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from torch import nn
 from tqdm import tqdm
 
-from cifar10.config import PARAMS, InputError
+from cifar10.config import PARAMS, InputError, one_line
 from cifar10.dataset import PreparedData
 from cifar10.interrupts import Interrupted, StopRequest, stop_request
 from cifar10.training.history import EpochResult, describe_epoch
@@ -90,7 +90,11 @@ class Keeper:
         if self.stop.asked:
             raise Interrupted
         if self.seconds and time.monotonic() - self.kept_at >= self.seconds:
-            self.keep()
+            try:
+                self.keep()
+            except OSError as error:  # a full disk may have room again later
+                self.kept_at = time.monotonic()
+                tqdm.write(f"train: the state could not be kept; {one_line(error)}")
 
     def keep(self) -> None:
         """Write the state, from the first process, if all processes are at the same step and all weights are numbers.

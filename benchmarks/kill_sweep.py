@@ -1,0 +1,213 @@
+"""Kill trainings and pipelines again and again, let them go on, and compare: `python benchmarks/kill_sweep.py`.
+
+Pipelines are killed with all their processes or DVC alone, at random moments, and at every N-th write where `strace` is
+installed; `cifar10 doctor --heal-only && dvc repro` must then end with the outs and the dvc.lock of an undisturbed run.
+A pipeline is killed until it ends, so that kills meet what earlier kills left. Prints a table and writes it as JSON.
+With its defaults it takes about an hour on two cores.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from killing import ROOT, Pipeline, trainings
+from tqdm import tqdm
+
+from cifar10 import lineage
+from cifar10.competition.layout import write_competition
+from cifar10.competition.sample import LABELS, load_images
+from cifar10.config import PARAMS, read_params
+from cifar10.experiments import with_overrides
+from cifar10.files import atomic_write
+from cifar10.images import encode_png
+from cifar10.stages import prepare
+from cifar10.training.trainer import TrainConfig
+
+RESULT = ROOT / "benchmarks/results/kill_sweep.json"
+NUM_TRAIN, NUM_TEST = 100, 20
+REPRO = ("dvc", "repro")
+
+# Batch norm, dropout, momentum, a schedule that looks back, augmentation, a state after every step: all that has one.
+TRAINING = {
+    "model.name": "dainet1", "epochs": 12, "batch_size": 20, "schedule.name": "plateau", "schedule.patience_epochs": 0,
+    "lr": 0.05, "augment.cutout_size_pixels": 8, "augment.mixup_alpha": 0.2, "runtime.checkpoint_minutes": 1e-9,
+}  # fmt: skip
+PIPELINE = {"data.source": "local", "model.name": "lenet", "epochs": 2, "batch_size": 20}
+PIPELINE |= {"runtime.checkpoint_minutes": 1e-9}
+
+Row = dict[str, int]
+KILLED = "killed"
+Kill = Callable[[Pipeline, int], str]  # `dvc repro`, the n-th of a series: KILLED, nothing, or how it failed by itself
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, sweep, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trainings", type=int, default=100, metavar="KILLS", help="of trainings (100)")
+    parser.add_argument("--pipelines", type=int, default=100, metavar="KILLS", help="of pipelines, of each kind (100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
+    parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT.relative_to(ROOT)})")
+    options = parser.parse_args(arguments)
+    rows: dict[str, Row] = {}
+    head = {"name": "kill_sweep", "commit": lineage.commit(), **lineage.machine()}
+    with tempfile.TemporaryDirectory() as name:
+        for kind, row in sweep(Path(name), options.trainings, options.pipelines, random.Random(options.seed)):
+            rows[kind] = row
+            atomic_write(options.result, json.dumps({**head, "rows": rows}, indent=2) + "\n")
+    print(table(rows))
+
+
+def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: random.Random) -> Iterator[tuple[str, Row]]:
+    """All kinds of kills, one after the other, with their figures after every run; `folder` is empty."""
+    raw = folder / "raw"
+    raw.mkdir()
+    write_small_competition(raw)
+    for row in kill_trainings(folder, raw, training_kills, moments):
+        yield "trainings, at random moments", row
+    (folder / "pipeline").mkdir()
+    pipeline = Pipeline(folder / "pipeline", {**PIPELINE, "data.path": str(raw)})
+    started = time.monotonic()
+    failure = finish(pipeline.start(*REPRO))
+    assert not failure, failure
+    seconds, expected = time.monotonic() - started, pipeline.result()
+
+    kinds: dict[str, Kill] = {
+        "pipelines, all processes, at random moments": at_random_moments(moments, seconds, os.killpg),
+        "pipelines, DVC alone, at random moments": at_random_moments(moments, seconds, os.kill),
+    }
+    if can_trace():
+        kinds["pipelines, DVC at its every N-th write"] = at_every_write(follow=False)
+        kinds["pipelines, any process at its every N-th write"] = at_every_write(follow=True)
+    for name, kill in kinds.items():
+        for row in kill_pipelines(pipeline, kill, pipeline_kills, expected, name):
+            yield name, row
+
+
+def write_small_competition(raw: Path) -> None:
+    """The first of the sample's digits."""
+    images, digits = load_images()
+    labels = [LABELS[digit] for digit in digits]
+    train, test = range(NUM_TRAIN), range(NUM_TRAIN, NUM_TRAIN + NUM_TEST)
+    write_competition(
+        raw,
+        train=((f"train/{i}.png", encode_png(images[k])) for i, k in enumerate(train, 1)),
+        train_labels={i: labels[k] for i, k in enumerate(train, 1)},
+        test=((f"test/{i}.png", encode_png(images[k])) for i, k in enumerate(test, 1)),
+        test_ids=range(1, NUM_TEST + 1),
+        test_labels={i: labels[k] for i, k in enumerate(test, 1)},
+    )
+
+
+def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) -> Iterator[Row]:
+    """Kill trainings at moments spread over the time that an undisturbed one takes."""
+    params = with_overrides(read_params(ROOT / PARAMS), TRAINING)
+    config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
+    shutil.copy(ROOT / PARAMS, folder / PARAMS)
+    with contextlib.chdir(folder):
+        prepare.main(raw, folder / "prepared", folder / "data.json")
+    row = Counter(kills=0, runs=0, identical=0, stuck=0)
+    with trainings(folder / "prepared", config) as server, tqdm(total=kills, desc="trainings", disable=None) as bar:
+        (folder / "undisturbed").mkdir()
+        server.run(folder / "undisturbed")  # the first pays for what is imported late
+        shutil.rmtree(folder / "undisturbed/key", ignore_errors=True)
+        started = time.monotonic()
+        expected = server.run(folder / "undisturbed")
+        seconds = time.monotonic() - started
+        while row["kills"] < kills:
+            place = folder / f"training{row['runs']}"
+            place.mkdir()
+            while (result := server.run(place, moments.uniform(0, seconds))) is None:
+                row["kills"] += 1
+                bar.update()
+            row["runs"] += 1
+            row["identical"] += result == expected
+            yield dict(row)
+
+
+def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str) -> Iterator[Row]:
+    """Kill `dvc repro`, heal, and again until it ends; then compare and start over."""
+    row = Counter(kills=0, runs=0, identical=0, stuck=0)
+    with tqdm(total=kills, desc=name, disable=None) as bar:
+        while row["kills"] < kills:
+            pipeline.reset()
+            number = 1
+            while (outcome := kill(pipeline, number)) == KILLED:
+                row["kills"] += 1
+                bar.update()
+                pipeline.heal()
+                number += 1
+            row["runs"] += 1
+            if outcome:
+                row["stuck"] += 1
+                print(f"stuck: {outcome}", flush=True)
+            elif pipeline.result() == expected:
+                row["identical"] += 1
+            else:
+                print(f"not identical: {pipeline.result()}", flush=True)
+            yield dict(row)
+
+
+def at_random_moments(moments: random.Random, seconds: float, kill: Callable[[int, int], None]) -> Kill:
+    """Kill a process, or its group, at moments spread over the time that an undisturbed run takes."""
+
+    def start_and_kill(pipeline: Pipeline, number: int) -> str:
+        process = pipeline.start(*REPRO)
+        try:
+            process.wait(moments.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            kill(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()  # not read: a stage that is left may still hold it
+            return KILLED
+        return finish(process)
+
+    return start_and_kill
+
+
+def at_every_write(follow: bool) -> Kill:
+    """Kill DVC, or each of its processes too, at its first write, at the second in the next run, and so on."""
+
+    def start_and_kill(pipeline: Pipeline, number: int) -> str:
+        log = pipeline.folder / ".git/strace"
+        which = ["-f"] if follow else []
+        inject = f"inject=write:signal=SIGKILL:when={number}"
+        outcome = finish(pipeline.start("strace", *which, "-o", str(log), "-e", "trace=write", "-e", inject, *REPRO))
+        return KILLED if "killed by SIGKILL" in log.read_text(errors="replace") else outcome
+
+    return start_and_kill
+
+
+def can_trace() -> bool:
+    """Whether strace is installed and may do its work, which containers often forbid."""
+    return bool(shutil.which("strace")) and not subprocess.run(["strace", "true"], capture_output=True).returncode
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What a process that ends by itself has to say, if it fails."""
+    output = process.communicate()[0]
+    return f"exit code {process.returncode}: {output}" if process.returncode else ""
+
+
+def table(rows: dict[str, Row]) -> str:
+    """The figures as lines for people."""
+    lines = [f"{'':<50}{'kills':>8}{'runs':>8}{'identical':>11}{'stuck':>8}"]
+    lines += [
+        f"{name:<50}{row['kills']:>8}{row['runs']:>8}{row['identical']:>11}{row['stuck']:>8}"
+        for name, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
