@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from cifar10.config import PARAMS, Config, InputError, parse_yaml
+from cifar10.config import PARAMS, Config, InputError, parse_yaml, read_yaml
 
 EXPERIMENTS = Path("experiments.yaml")
 
@@ -31,10 +31,7 @@ def load_experiments(path: Path = EXPERIMENTS) -> dict[str, Experiment]:
     Raises:
         InputError: the file is missing or not YAML, or an entry has an unknown, missing or unusable key.
     """
-    try:
-        entries = parse_yaml(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run from the folder that holds it") from None
+    entries = read_yaml(path, hint="run from the folder that holds it")
     experiments: dict[str, Experiment] = {}
     for name, entry in entries.items():
         try:

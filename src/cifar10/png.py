@@ -28,7 +28,8 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 _SIDE = SIZE_PIXELS.to_bytes(4, "big")
-_START = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _SIDE + _SIDE + b"\x08\x02\x00\x00\x00")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_START = _SIGNATURE + _chunk(b"IHDR", _SIDE + _SIDE + b"\x08\x02\x00\x00\x00")
 _END = _chunk(b"IEND", b"")
 # Chunks that may stand before the pixels and do not change them, with the length that makes them valid.
 _IGNORED = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
@@ -62,6 +63,20 @@ def scanlines(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return lines if len(lines) == _PIXEL_BYTES and max(lines[::_LINE_BYTES]) <= _PAETH else None
+
+
+def find_damage(data: bytes) -> str | None:
+    """What the checksums of a PNG's chunks say against it, None for nothing: Pillow skips those of the pixels."""
+    start, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        end = start + 12 + length
+        if end > len(data):
+            return "cut off"
+        if data[start:end] != _chunk(kind, data[start + 8 : end - 4]):
+            return "wrong checksum"
+        start = end
+    return None
 
 
 def unfilter(lines: UInt8[np.ndarray, "images 32 97"]) -> UInt8[np.ndarray, "images 3 32 32"]:

@@ -12,7 +12,7 @@ from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
 from cifar10.config import DataConfig, InputError, load_config
 from cifar10.datacard import describe, duplicate_groups
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
+from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages, write_description
 from cifar10.files import atomic_folder, atomic_write
 from cifar10.images import SIZE_PIXELS, decode_images
 from cifar10.split import split_rows
@@ -42,8 +42,8 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
         mean, std = channel_statistics(labelled.images, train_rows)
         np.save(folder / "train_rows.npy", train_rows)
         np.save(folder / "val_rows.npy", val_rows)
-        (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
         test = _decode(test_archive, test_members, test_ids, test_labels, folder / "test")
+        write_description(folder, classes, mean, std)
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, groups), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
