@@ -42,7 +42,7 @@ def command_line(command: str) -> list[str]:
 
 def run_apart(command: str) -> tuple[int, str]:
     """Exit code and errors of a command in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     done = subprocess.run(command_line(command), env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 

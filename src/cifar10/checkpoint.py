@@ -4,13 +4,13 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError
 from torch import nn
 
-from cifar10.config import Config, InputError
+from cifar10.config import Config, InputError, one_of
 from cifar10.files import atomic_write
 from cifar10.models import ModelConfig, build_model
 
@@ -81,7 +81,7 @@ def load_model(path: Path) -> TrainedModel:
 class _Head(Config):
     """What a model file holds beside the weights."""
 
-    format: Literal["cifar10 model 2"]
+    format: Annotated[str, one_of((FORMAT,))]
     model: ModelConfig
     classes: Annotated[list[str], Field(min_length=2)]
     mean: Channels

@@ -70,6 +70,7 @@ CASES |= {
     "list too short": with_value("optimizer.betas", [0.9], "betas"),
     "milestones that fall": with_value("schedule.milestones_epochs", [3, 2], "ascend"),
     "section of another kind": Case("train", partial(change, {"optimizer": "sgd"}), (FILE, "optimizer", "'sgd'")),
+    "key missing": Case("train", partial(write, FILE, "lr: 0.1\n"), (FILE, "seed: missing")),
     "section missing": Case("prepare", partial(change, {"data": None}), (FILE, "data")),
     "unknown section": Case("prepare", partial(change, {"modle": 1}), (FILE, "modle", "did you mean model?"), True),
     "unknown key": Case("train", partial(change, {"optimizer.momentun": 0.9}), (FILE, "optimizer.momentun")),
