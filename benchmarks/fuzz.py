@@ -6,6 +6,7 @@ what they were before. The readers work in a process of their own, so that its d
 """
 
 import argparse
+import gc
 import io
 import json
 import random
@@ -177,6 +178,7 @@ def work(kind: str, first: int, count: int, seed: int) -> None:
     """The child: print each trial's outcome on a line of its own."""
     with tempfile.TemporaryDirectory() as folder:
         trial = TRIALS[kind](Path(folder))
+        gc.freeze()  # reading an archive's header collects garbage: not among all that the libraries made
         for number in range(first, count):
             print(outcome(trial, random.Random(f"{kind} {seed} {number}")), flush=True)
 

@@ -1,5 +1,6 @@
 """Whatever is wrong with an input is told in one line that names file and item, and changes nothing."""
 
+import gc
 import os
 import runpy
 import shlex
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +23,14 @@ STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        build_run(folder)
-    return folder
+        build_run()
+    gc.freeze()  # each archive's header is followed by a collection, which need not go through all libraries again
+    yield folder
+    gc.unfreeze()
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
@@ -56,8 +60,7 @@ def run_here(command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
             warnings.simplefilter("default")  # to stderr, as everywhere outside tests
             if command in STAGES:
                 monkeypatch.setattr(sys, "argv", [module, *arguments])
-                monkeypatch.delitem(sys.modules, module, raising=False)
-                runpy.run_module(module, run_name="__main__")
+                runpy.run_path(str(ROOT / "src" / f"{module.replace('.', '/')}.py"), run_name="__main__")
             else:
                 main(arguments)
     except SystemExit as stop:

@@ -7,7 +7,7 @@ import pytest
 from mutations import join_chunks, mutate_png, split_chunks
 from test_png import LINES, png
 
-COUNTS = {"png": 800, "csv": 600, "checkpoint": 450, "archive": 150}
+COUNTS = {"png": 800, "csv": 600, "checkpoint": 500, "archive": 100}
 
 
 @pytest.mark.parametrize("kind", COUNTS)

@@ -32,8 +32,8 @@ class Case:
     apart: bool = False  # in a process of its own, as a user starts it
 
 
-def build_run(folder: Path) -> None:
-    """A folder as a run of all stages leaves it, the current one; the report's files stand for themselves."""
+def build_run() -> None:
+    """The current folder as a run of all stages leaves it; the report's files stand for themselves."""
     write_params(Path("params.yaml"), PARAMS)
     Path("experiments.yaml").write_text(EXPERIMENT)
     for name in ("given", "data/raw"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from conftest import read_default_params, write_params
 
-from bad_inputs.case import EXPERIMENT, PARAMS, Case, to_folder, write
+from bad_inputs.case import EXPERIMENT, PARAMS, Case, edit, to_folder, write
 
 FILE = "params.yaml"
 
@@ -68,9 +68,11 @@ CASES |= {
 CASES |= {
     "list for a number": with_value("lr", [0.1, 0.2], "[0.1, 0.2]"),
     "list too short": with_value("optimizer.betas", [0.9], "betas"),
-    "milestones that fall": with_value("schedule.milestones_epochs", [3, 2], "ascend"),
-    "section of another kind": Case("train", partial(change, {"optimizer": "sgd"}), (FILE, "optimizer", "'sgd'")),
-    "key missing": Case("train", partial(write, FILE, "lr: 0.1\n"), (FILE, "seed: missing")),
+    "milestones that fall": Case(
+        "train", partial(change, {"schedule.milestones_epochs": [3, 2]}), (FILE, "milestones_epochs must ascend")
+    ),
+    "section of another kind": Case("train", partial(change, {"optimizer": "sgd"}), (FILE, "optimizer", "sgd")),
+    "key missing": Case("prepare", partial(edit, FILE, "  val_fraction: 0.2\n", ""), (FILE, "val_fraction: missing")),
     "section missing": Case("prepare", partial(change, {"data": None}), (FILE, "data")),
     "unknown section": Case("prepare", partial(change, {"modle": 1}), (FILE, "modle", "did you mean model?"), True),
     "unknown key": Case("train", partial(change, {"optimizer.momentun": 0.9}), (FILE, "optimizer.momentun")),

