@@ -18,17 +18,18 @@ from cifar10.archives import write_7z
 from cifar10.images import MAX_ENCODED_BYTES
 
 TRAIN, ZIP = "data/raw/train.7z", "given.zip"
+STORED, QUICK = [{"id": py7zr.FILTER_COPY}], {"id": py7zr.FILTER_LZMA2, "preset": 1}
 
 
 def seven_zip(members: list[tuple[str, bytes]], **options) -> None:
-    with py7zr.SevenZipFile(TRAIN, "w", **options) as archive:
+    with py7zr.SevenZipFile(TRAIN, "w", **{"filters": STORED, **options}) as archive:
         for name, data in members:
             archive.writestr(data, name)
 
 
 def rename(*names: tuple[str, str]) -> None:
     """Two members whose names are then changed to others of the same length, which py7zr would not write."""
-    with py7zr.SevenZipFile(TRAIN, "w") as archive:
+    with py7zr.SevenZipFile(TRAIN, "w", filters=STORED) as archive:
         archive.set_encoded_header_mode(False)
         for old, _ in names:
             archive.writestr(PLAIN, old)
@@ -44,7 +45,7 @@ def rename(*names: tuple[str, str]) -> None:
 
 def link() -> None:
     Path("link.png").symlink_to("/etc/hostname")
-    with py7zr.SevenZipFile(TRAIN, "w") as archive:
+    with py7zr.SevenZipFile(TRAIN, "w", filters=STORED) as archive:
         archive.write("link.png", "train/1.png")
     Path("link.png").unlink()
 
@@ -112,7 +113,7 @@ def only(name: str) -> None:
 
 
 MEMBERS = tiny_members("train", NUM_TRAIN)
-SECRET = {"password": "secret"}
+SECRET = {"password": "secret", "filters": [QUICK, {"id": py7zr.FILTER_CRYPTO_AES256_SHA256}]}
 
 BAD_7Z: dict[str, tuple[Callable[[], object], str]] = {
     "missing": (lambda: Path(TRAIN).unlink(), "not found"),

@@ -1,10 +1,12 @@
 """params.yaml and experiments.yaml: every key with a value that it cannot have, and files that are not YAML."""
 
+import copy
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from conftest import read_default_params, write_params
+from conftest import override, read_default_params
 
 from bad_inputs.case import EXPERIMENT, PARAMS, Case, edit, to_folder, write
 
@@ -30,13 +32,16 @@ def with_value(key: str, value: Any, shown: str, apart: bool = False) -> Case:
 
 
 def change(overrides: dict[str, Any]) -> None:
-    write_params(Path(FILE), PARAMS | overrides)
+    """params.yaml in YAML's short form, which is JSON but for these two."""
+    text = json.dumps(override(copy.deepcopy(RUN), overrides))
+    write(FILE, text.replace("NaN", ".nan").replace("Infinity", ".inf"))
 
 
 def repeat(opening: str, closing: str) -> str:
     return f"lr: {opening * 3000}{closing * 3000}\n"
 
 
+RUN = override(read_default_params(), PARAMS)
 LEAVES = leaves(read_default_params())
 HUGE = 10**40
 BAD_VALUES = {
@@ -128,7 +133,7 @@ def _add_bomb(key: str) -> None:
     bomb = "[x, x, x, x, x, x, x, x, x]"
     for number in range(11):
         bomb = f"[&a{number} {bomb}" + f", *a{number}" * 8 + "]"
-    write(FILE, text.replace(f"{key}: BOMB", f"{key}: {bomb}"))
+    write(FILE, text.replace('"BOMB"', bomb))
 
 
 BAD_EXPERIMENTS = {
