@@ -43,7 +43,7 @@ def png_trial(folder: Path) -> Trial:
     whole.append(_encode(Image.fromarray(pixels[0]), compress_level=0))
 
     def trial(chance: random.Random) -> str:
-        data = mutate_png(*chance.choices(whole, k=2), chance)
+        data = mutate_png(chance.choice(whole), chance.choice(whole), chance)
         found = decode_images([("train/1.png", data)])[0]
         if not checksums_are_right(data):
             return "a wrong checksum was passed over"
@@ -86,7 +86,7 @@ def csv_trial(folder: Path) -> Trial:
     whole, path = [crlf, crlf.replace(b"\r\n", b"\n"), b"\xef\xbb\xbf" + crlf, quoted.encode()], folder / "labels.csv"
 
     def trial(chance: random.Random) -> str:
-        data = mutate_text(*chance.choices(whole, k=2), chance)
+        data = mutate_text(chance.choice(whole), chance.choice(whole), chance)
         path.write_bytes(data)
         table = read_table(path)
         found = list(zip(table["id"].tolist(), table["label"].tolist(), strict=True))
@@ -153,7 +153,7 @@ def archive_trial(folder: Path) -> Trial:
         whole.append(path.read_bytes())
 
     def trial(chance: random.Random) -> str:
-        path.write_bytes(mutate(*chance.choices(whole, k=2), chance))
+        path.write_bytes(mutate(chance.choice(whole), chance.choice(whole), chance))
         with open_images(path).read() as members:
             found = {member.id: data for member, data in members}
         return ACCEPTED if found == images else "other images than were packed"
