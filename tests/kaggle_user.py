@@ -1,5 +1,7 @@
 """A folder in which commands run against the stand-in for Kaggle."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +21,10 @@ class UserFolder:
     folder: Path
     server: StandIn
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / ".home"
 
     def run(self, *command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment's `bin`; its output and what it leaves behind must not hold the token."""
@@ -58,13 +64,27 @@ class UserFolder:
         }
         known = {
             **inherited,
-            **self.server.environment(home=self.folder / ".home"),
+            **self.server.environment(home=self.home),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             **self.environment,
             **changes,
         }
         return {name: value for name, value in known.items() if value is not None}
 
+    def save_credentials(self) -> None:
+        """The token in every place where Kaggle's client looks for one."""
+        folder = self.home / ".kaggle"
+        folder.mkdir(parents=True)
+        for name, content in (
+            ("access_token", TOKEN),
+            ("kaggle.json", json.dumps({"username": "student", "key": TOKEN})),
+        ):
+            (folder / name).write_text(content)
+            (folder / name).chmod(0o600)
+        self.environment |= {"KAGGLE_USERNAME": "student", "KAGGLE_KEY": TOKEN}
+
     def holds_token(self) -> list[Path]:
-        """Files below the folder in which the token stands."""
-        return [path for path in self.folder.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+        """Files below the folder, the credentials apart, in which the token stands, plain or as HTTP sends it."""
+        secrets = TOKEN.encode(), base64.b64encode(f"student:{TOKEN}".encode())
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path.parent != self.home / ".kaggle"]
+        return [path for path in files if any(secret in path.read_bytes() for secret in secrets)]

@@ -91,37 +91,6 @@ def test_a_bad_training_parameter_is_one_line_with_its_key(tmp_path: Path, overr
 
 
 @pytest.mark.parametrize(
-    ("key", "expected"),
-    [("epoch", "unknown key; did you mean epochs?"), ("zebra", "unknown key; the keys are seed, lr, epochs,")],
-)
-def test_a_key_that_is_none_is_one_line(tmp_path: Path, key, expected):
-    params = tmp_path / "params.yaml"
-    params.write_text((ROOT / "params.yaml").read_text() + f"{key}: 3\n")
-    with pytest.raises(InputError) as error:
-        load_config(TrainConfig, params)
-    assert str(error.value).startswith(f"{params}: {key}: {expected}")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        ({"data.val_fraction": 1}, "data.val_fraction: input should be less than 1"),
-        ({"data.val_fraction": "0.1"}, "data.val_fraction: input should be a valid number"),
-        ({"data": {**DEFAULTS["data"], "sauce": "local"}}, "data.sauce: unknown key; did you mean source?"),
-        ({"data.path": 5}, "data.path: input should be a valid string, not '5'"),
-        ({"data": None}, "data: expected `key: value` lines below it"),
-    ],
-)
-def test_a_bad_data_parameter_is_one_line_with_its_key(tmp_path: Path, overrides, expected):
-    params = tmp_path / "params.yaml"
-    write_params(params, overrides)
-    with pytest.raises(InputError) as error:
-        load_config(DataConfig, params, "data")
-    assert str(error.value).startswith(f"{params}: {expected}")
-
-
-@pytest.mark.parametrize(
     ("overrides", "expected"),
     [
         ({"ensemble.seeds": 0}, "ensemble.seeds: input should be greater than or equal to 1, not '0'"),
@@ -134,30 +103,6 @@ def test_a_bad_ensemble_is_one_line_with_its_key(tmp_path: Path, overrides, expe
     with pytest.raises(InputError) as error:
         load_config(EnsembleConfig, params, "ensemble")
     assert str(error.value) == f"{params}: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("lr: [", "not valid YAML"),
-        ("lr: 1\nlr: 2", "not valid YAML"),
-        ("- 1", "expected `key: value` lines, found list"),
-        ("", "expected `key: value` lines, found NoneType"),
-        ("lr: 0.1", "seed: missing"),
-    ],
-)
-def test_a_broken_file_is_one_line(tmp_path: Path, text, expected):
-    params = tmp_path / "params.yaml"
-    params.write_text(text)
-    with pytest.raises(InputError) as error:
-        load_config(TrainConfig, params)
-    assert str(error.value).startswith(f"{params}: {expected}")
-    assert "\n" not in str(error.value)
-
-
-def test_a_missing_file_says_where_to_run_from(tmp_path: Path):
-    with pytest.raises(InputError, match=r"not found; run from the folder that holds dvc\.yaml"):
-        read_params(tmp_path / "params.yaml")
 
 
 def test_a_number_without_a_point_is_a_number(tmp_path: Path):

@@ -1,13 +1,8 @@
-import json
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import CLASSES, NUM_TEST, NUM_TRAIN, tiny_image
 
-from cifar10.config import InputError
-from cifar10.dataset import PreparedData, channel_statistics, load_prepared
+from cifar10.dataset import PreparedData, channel_statistics
 
 
 def test_prepared_data_is_what_went_in(tiny_data: PreparedData):
@@ -45,16 +40,3 @@ def test_channel_statistics_of_one_colour_have_no_spread():
 
 def test_statistics_come_from_the_training_part(tiny_data: PreparedData):
     assert (tiny_data.mean, tiny_data.std) == channel_statistics(tiny_data.labelled.images, tiny_data.train_rows)
-
-
-@pytest.mark.parametrize("damage", ["missing", "cut", "json"])
-def test_a_damaged_folder_says_what_makes_it_anew(tmp_path: Path, tiny_prepared: Path, damage):
-    folder = Path(shutil.copytree(tiny_prepared, tmp_path / "prepared"))
-    if damage == "missing":
-        (folder / "test_ids.npy").unlink()
-    elif damage == "cut":
-        (folder / "labelled_images.npy").write_bytes((folder / "labelled_images.npy").read_bytes()[:1000])
-    else:
-        (folder / "dataset.json").write_text(json.dumps({"classes": []}))
-    with pytest.raises(InputError, match="`dvc repro prepare` makes it anew"):
-        load_prepared(folder)

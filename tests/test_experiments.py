@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from conftest import ROOT, read_default_params
 
@@ -58,30 +56,3 @@ def test_an_unknown_key_is_refused(key):
 def test_an_unknown_name_is_answered_with_near_ones():
     with pytest.raises(InputError, match=r"experiments.yaml: no experiment 'resnet19'; there are resnet9, resnet18"):
         find_experiment("resnet19", EXPERIMENTS)
-
-
-ENTRY = "a: {published: 0.5, measured_on: test, source: s, overrides: {}}"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (ENTRY.replace("0.5", "53"), "a.published: input should be less than 1"),
-        (ENTRY.replace("test", "train"), "a.measured_on: input should be"),
-        (ENTRY.replace("source: s, ", ""), "a.source: missing"),
-        (ENTRY.replace("source", "sauce"), "a.source: missing; a.sauce: unknown key; did you mean source"),
-        ("a: 1", "a: expected `key: value` lines below it, not 1"),
-        ("a: [", "not valid YAML"),
-        ("a: é", r"not UTF-8 text \(byte 3\)"),
-    ],
-)
-def test_a_damaged_file_is_one_line(text, message, tmp_path: Path):
-    path = tmp_path / "experiments.yaml"
-    path.write_text(text, encoding="latin-1")
-    with pytest.raises(InputError, match=message):
-        load_experiments(path)
-
-
-def test_a_missing_file_is_one_line(tmp_path: Path):
-    with pytest.raises(InputError, match=r"experiments.yaml: not found; run from the folder that holds it"):
-        load_experiments(tmp_path / "experiments.yaml")

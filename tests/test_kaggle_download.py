@@ -192,6 +192,7 @@ def test_credentials_in_files(file: str, user_folder: UserFolder) -> None:
     folder.mkdir(parents=True)
     content = {"access_token": TOKEN, "kaggle.json": json.dumps({"username": "student", "key": TOKEN})}
     (folder / file).write_text(content[file])
+    (folder / file).chmod(0o600)
     user_folder.succeeds(*STAGE, KAGGLE_API_TOKEN=None)
 
 

@@ -1,17 +1,20 @@
 """`dvc repro` with `data.source: kaggle`, from refusal to leaderboard: a copy of the project against the stand-in."""
 
+import contextlib
 import csv
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kaggle_behaviour import Failure
-from kaggle_stand_in import StandIn
+from kaggle_stand_in import TOKEN, StandIn
 from kaggle_user import BIN, ROOT, UserFolder
 
 from cifar10.competition import FILES
@@ -29,9 +32,12 @@ def project(tmp_path: Path, server: StandIn) -> UserFolder:
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     dvc = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / ".home/dvc")}
-    project = UserFolder(tmp_path, server, {"PYTHONPATH": str(tmp_path / "src"), **dvc})
+    project = UserFolder(tmp_path, server, {"PYTHONPATH": str(tmp_path / "src"), "VERBOSE": "1", **dvc})
+    project.save_credentials()
+    (tmp_path / ".home/tmp").mkdir()
+    project.environment["TMPDIR"] = str(tmp_path / ".home/tmp")
     identity = ["-c", "user.name=student", "-c", "user.email=student@localhost"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "as published"]):
+    for command in (["init", "-q"], ["add", "-A", ":!.home"], [*identity, "commit", "-qm", "as published"]):
         subprocess.run(["git", *command], cwd=tmp_path, env=project.variables(), check=True)
     project.succeeds("dvc", "init", "-q")
     params = tmp_path / "params.yaml"
@@ -43,7 +49,28 @@ def project(tmp_path: Path, server: StandIn) -> UserFolder:
     return project
 
 
-def test_from_refusal_to_leaderboard(project: UserFolder, server: StandIn, competition: Path) -> None:
+@pytest.fixture
+def command_lines() -> Iterator[set[bytes]]:
+    """The command lines of all processes that are seen while a test runs (Linux)."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # it has ended
+                    seen.add(path.read_bytes())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield seen
+    over.set()
+    watcher.join()
+
+
+def test_from_refusal_to_leaderboard(
+    project: UserFolder, server: StandIn, competition: Path, command_lines: set[bytes]
+) -> None:
     raw = project.folder / "data/raw"
 
     # Rules not accepted: the stage's line stands above DVC's own, and nothing is half done.
@@ -83,11 +110,15 @@ def test_from_refusal_to_leaderboard(project: UserFolder, server: StandIn, compe
     )
     file = str(submission.relative_to(project.folder))
     by_hand = ("kaggle", "competitions", "submit", "-c", "cifar-10", "-f", file, "-m", "by hand")
-    assert "Successfully submitted" in project.succeeds(*by_hand)
+    assert "Successfully submitted" in project.succeeds(*by_hand, VERBOSE=None)  # with it, it prints the token
     assert server.submissions[0]["publicScore"] == f"{public:.5f}"
     assert f"{public:.5f}" in project.succeeds("cifar10", "scores")
 
+    # With the token in every place and VERBOSE=1, it went nowhere: no file, no lock, no log, no argument, no output.
     assert project.holds_token() == []
+    if Path("/proc/self/cmdline").exists():
+        assert all(any(stage in line for line in command_lines) for stage in (b"stages.download", b"stages.predict"))
+        assert not any(TOKEN.encode() in line for line in command_lines)
 
 
 def kill_when_half_done(project: UserFolder) -> None:

@@ -37,20 +37,3 @@ def test_an_invalid_table_replaces_nothing(tmp_path: Path, sample: Path, labels,
         write_submission(path, labels, sample, CLASSES)
     assert str(error.value) == expected.format(path=path, sample=sample)
     assert path.read_text() == "earlier"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("id,label\n10,dog\n2,cat\n", "2 rows, {sample} has 3"),
-        ("id,label\n10,dog\n1,cat\n2,cat\n", "row 2: id 1, {sample} has 2 there"),
-        ("id,label\n10,dog\n2,Cat\n1,cat\n", "id 2: 'Cat' is not a class of this competition"),
-    ],
-    ids=["short", "order", "label"],
-)
-def test_a_submission_is_held_against_the_sample(tmp_path: Path, sample: Path, text, expected):
-    path = tmp_path / "mine.csv"
-    path.write_text(text)
-    with pytest.raises(InputError) as error:
-        check_submission(read_table(path), sample, CLASSES, path)
-    assert str(error.value) == f"{path}: {expected.format(sample=sample)}"

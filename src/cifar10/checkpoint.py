@@ -2,21 +2,23 @@
 
 import hashlib
 import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import ValidationError
-from torch import Tensor, nn
+from pydantic import Field, ValidationError
+from torch import nn
 
-from cifar10.config import InputError
+from cifar10.config import Config, InputError, one_of
 from cifar10.files import atomic_write
 from cifar10.models import ModelConfig, build_model
 from cifar10.models.ensemble import join, members_of
 
-FORMAT = "cifar10 model 1"
+FORMAT = "cifar10 model 2"
+_SEAL_CHARACTERS = 64  # a sha256 in hexadecimal
+
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class TrainedModel:
 def save_model(path: Path, trained: TrainedModel) -> None:
     """Write a model file that `torch.load(path, weights_only=True)` opens; equal weights give equal bytes.
 
-    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `provenance`, `state_dict`, for an ensemble
-    `members` (how many), and `sha256` over the others, because torch.load does not notice flipped bits.
+    Keys: `format`, `model` (name and options), `classes`, `mean`, `std`, `provenance`, `state_dict`, and for an
+    ensemble `members` (how many). The file ends with the sha256 of all before it (see `seal`), because torch.load does
+    not notice flipped bits.
 
     `provenance` says which code, libraries, device and number of threads made the weights. All of these are inputs of
     the training: a file that told the commit would be another one in each clone with a history of its own, and after
@@ -53,46 +56,64 @@ def save_model(path: Path, trained: TrainedModel) -> None:
     }
     if (members := len(members_of(trained.model))) > 1:
         content["members"] = members
-    content["sha256"] = _digest(content)
     buffer = io.BytesIO()  # given a path, torch.save writes the file's name into the file
     torch.save(content, buffer)
-    atomic_write(path, buffer.getvalue())
+    atomic_write(path, seal(buffer.getvalue()))
 
 
 def load_model(path: Path) -> TrainedModel:
-    """Rebuild a network from its file, on the CPU, in evaluation mode.
+    """Rebuild a network from its file, on the CPU, in evaluation mode; nothing is unpacked before its sha256 is right.
 
     Raises:
         InputError: the file is missing, is not a model file of ours, or is damaged.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: not found; `dvc repro train` makes it") from None
-    except OSError:
-        raise
+    if not is_sealed(data):
+        raise InputError(f"{path}: damaged, or no model file of this program; `dvc repro train` makes it anew")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception:  # torch raises RuntimeError, UnpicklingError, KeyError and others for what it cannot read
         raise InputError(f"{path}: not a readable model file; `dvc repro train` makes it anew") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path}: not a model file of this program (format {FORMAT!r})")
     try:
-        if content.pop("sha256") != _digest(content):
-            raise InputError(f"{path}: damaged (sha256 does not match); `dvc repro train` makes it anew")
-        config = ModelConfig.model_validate(content["model"])
-        model = join([build_model(config, len(content["classes"])) for _ in range(content.get("members", 1))])
+        head = _Head.model_validate({key: content[key] for key in _Head.model_fields})
+        config = head.model.model_copy(update={"pretrained": None})  # a model file asks for no other file
+        model = join([build_model(config, len(head.classes)) for _ in range(content.get("members", 1))])
         model.load_state_dict(content["state_dict"])
         provenance = content["provenance"]
     except (KeyError, TypeError, AttributeError, RuntimeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:80]
         raise InputError(f"{path}: made by another version of this program ({reason})") from None
-    return TrainedModel(model.eval(), config, content["classes"], content["mean"], content["std"], provenance)
+    return TrainedModel(model.eval(), config, head.classes, head.mean, head.std, provenance)
 
 
-def _digest(content: dict[str, Any]) -> str:
-    """sha256 over the plain values as JSON and over every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(json.dumps({k: v for k, v in content.items() if k != "state_dict"}).encode())
-    for name, value in content["state_dict"].items():
-        assert isinstance(value, Tensor)
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+class _Head(Config):
+    """What a model file holds beside the weights."""
+
+    format: Annotated[str, one_of((FORMAT,))]
+    model: ModelConfig
+    classes: Annotated[list[str], Field(min_length=2)]
+    mean: Channels
+    std: Channels
+
+
+def check_classes(trained: TrainedModel, classes: list[str], path: Path) -> None:
+    """Raise InputError where a model file tells other classes apart than the data have."""
+    if trained.classes != classes:
+        theirs, ours = (", ".join(names)[:50] for names in (trained.classes, classes))
+        raise InputError(f"{path}: of other classes ({theirs}) than the data ({ours}); `dvc repro train` makes it anew")
+
+
+def seal(archive: bytes) -> bytes:
+    """A zip archive with the sha256 of all that stands before it as its comment, which zip readers pass over."""
+    assert archive.endswith(bytes(2)), "no comment yet"
+    body = archive[:-2] + _SEAL_CHARACTERS.to_bytes(2, "little")
+    return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether the sha256 at the end is that of all before it."""
+    body, digest = data[:-_SEAL_CHARACTERS], data[-_SEAL_CHARACTERS:]
+    return hashlib.sha256(body).hexdigest().encode() == digest

@@ -33,13 +33,12 @@ def main(arguments: list[str] | None = None) -> None:
 def results(options: argparse.Namespace) -> str:
     """Accuracy and macro F1 of the last run, its files, and what to do next."""
     try:
-        metrics = json.loads(METRICS.read_text())
+        metrics = json.loads(METRICS.read_bytes())
+        lines = [_describe(part, score) for part, score in metrics.items()]
     except FileNotFoundError:
         raise InputError(f"{METRICS}: not found; `dvc repro` makes it") from None
-    lines = [
-        f"{part:<11} accuracy {score['accuracy']:.4f}   macro F1 {score['macro_f1']:.4f}   ({score['images']:,} images)"
-        for part, score in metrics.items()
-    ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None
     lines += [
         f"report      {REPORT}",
         f"submission  {SUBMISSION}",
@@ -49,6 +48,12 @@ def results(options: argparse.Namespace) -> str:
         '            README.md                  "Your own images": the recipe for CIFAR-10, "With your Kaggle account"',
     ]
     return "\n".join(lines)
+
+
+def _describe(part: str, score: dict[str, float]) -> str:
+    return (
+        f"{part:<11} accuracy {score['accuracy']:.4f}   macro F1 {score['macro_f1']:.4f}   ({score['images']:,} images)"
+    )
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:

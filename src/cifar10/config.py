@@ -5,6 +5,7 @@ uses; this module holds what they share.
 """
 
 import difflib
+import reprlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -42,14 +43,20 @@ class InputError(ValueError):
 MENDABLE = (InputError, OSError, KeyboardInterrupt)
 
 
+MAX_LINE_CHARACTERS = 199
+
+
 def one_line(error: BaseException) -> str:
-    """What is told of one of MENDABLE."""
+    """What is told of one of MENDABLE, however long or broken the words are that it quotes."""
     if isinstance(error, KeyboardInterrupt):
         return "error: interrupted"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"error: {where}{error.strerror or error}"
-    return f"error: {error}"
+        line = f"error: {where}{error.strerror or error}"
+    else:
+        line = f"error: {error}"
+    line = " ".join(line.split())
+    return line if len(line) <= MAX_LINE_CHARACTERS else f"{line[: MAX_LINE_CHARACTERS - 3]}..."
 
 
 class Config(BaseModel):
@@ -133,7 +140,17 @@ def validate(kind: type[ConfigT], values: Any, where: str, section: str | None =
         return kind.model_validate(values)
     except ValidationError as error:
         prefix = (section,) if section else ()
-        raise InputError(f"{where}: {'; '.join(_describe(e, prefix, kind) for e in error.errors())}") from None
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise InputError(f"{where}: {_describe(first, prefix, kind)}{more}") from None
+
+
+def expand_home(path: str, key: str) -> Path:
+    """The value of `key` as a path, `~` and `~name` replaced."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{PARAMS}: {key}: {path[:40]!r}: no home directory of that name") from None
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -141,7 +158,7 @@ def read_params(path: Path) -> dict[str, Any]:
     params = read_yaml(path, "run from the folder that holds dvc.yaml and params.yaml")
     for key in params:
         if key not in TOP_LEVEL_KEYS:
-            raise InputError(f"{path}: {key}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
+            raise InputError(f"{path}: {_brief(key)}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
     return params
 
 
@@ -167,7 +184,7 @@ def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """
     try:
         params = YAML(typ="safe").load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, KeyError, RecursionError) as error:  # the last three of values such as 2020-99-99
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:140]}") from None
     if not isinstance(params, dict):
         raise InputError(f"{path}: expected `key: value` lines, found {type(params).__name__}")
@@ -182,9 +199,16 @@ def _describe(error: Any, prefix: tuple[str, ...], kind: type[Config]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggest(str(error['loc'][-1]), _fields_at(kind, error['loc'][:-1]))}"
     if error["type"] in ("model_type", "model_attributes_type"):
-        return f"{key}: expected `key: value` lines below it, not {error['input']!r}"
+        return f"{key}: expected `key: value` lines below it, not {_brief(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}, not {str(error['input'])[:40]!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}, not {_brief(error['input'])!r}"
+
+
+def _brief(value: Any) -> str:
+    """The first 40 characters of a value. Few lines of YAML, with aliases of aliases, can stand for billions."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a huge number"
+    return (str(value) if isinstance(value, str | int | float) else reprlib.repr(value))[:40]
 
 
 def _fields_at(kind: type[Config], path: tuple[str | int, ...]) -> Collection[str]:

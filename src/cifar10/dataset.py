@@ -1,5 +1,6 @@
 """The prepared data: image arrays that are memory-mapped, their labels, and the split."""
 
+import hashlib
 import json
 import mmap
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from cifar10.config import InputError
+from cifar10.files import atomic_write
 
 UNKNOWN = -1
 """The label of a test image whose class the competition keeps to itself."""
@@ -68,35 +70,65 @@ class PreparedData:
 
 ARRAYS = ("images", "labels", "ids")
 FOLDS = "fold_of_row.npy"
+FILES = (*(f"{part}_{name}.npy" for part in ("labelled", "test") for name in ARRAYS), "train_rows.npy", "val_rows.npy")
+DESCRIPTION = "dataset.json"
+
+
+def write_description(folder: Path, classes: list[str], mean: list[float], std: list[float]) -> None:
+    """Write what is not an array, and the sha256 of everything: the last file of the prepared data."""
+    meta: dict[str, Any] = {"classes": classes, "mean": mean, "std": std}
+    sums = {name: _sha256(folder / name) for name in _files(folder)} | {DESCRIPTION: _sha256_of_values(meta)}
+    atomic_write(folder / DESCRIPTION, json.dumps({**meta, "sha256": sums}, indent=2))
 
 
 def load_prepared(folder: Path) -> PreparedData:
-    """Open what `prepare` wrote; images stay on disk until they are used.
+    """Open what `prepare` wrote, once its checksums are found right; images stay on disk until they are used.
 
     Raises:
-        InputError: a file is missing or is not what `prepare` writes.
+        InputError: a file is missing, damaged, or not what `prepare` writes.
     """
     try:
-        meta: dict[str, Any] = json.loads((folder / "dataset.json").read_text())
-        parts = {
-            part: ImageSet(
-                **{
-                    name: np.load(folder / f"{part}_{name}.npy", mmap_mode="r" if name == "images" else None)
-                    for name in ARRAYS
-                }
-            )
-            for part in ("labelled", "test")
+        meta = _read_description(folder)
+        arrays = {
+            name: np.load(folder / name, mmap_mode="r" if name.endswith("images.npy") else None)
+            for name in _files(folder)
         }
-        rows = {part: np.load(folder / f"{part}_rows.npy") for part in ("train", "val")}
-        folds = np.load(folder / FOLDS) if (folder / FOLDS).exists() else None
-        return PreparedData(
-            parts["labelled"], parts["test"], rows["train"], rows["val"],
-            meta["classes"], meta["mean"], meta["std"], folds,
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:80]
         name = getattr(error, "filename", None) or folder
         raise InputError(f"{name}: {reason}; `dvc repro prepare` makes it anew") from None
+    labelled, test = (ImageSet(*(arrays[f"{part}_{name}.npy"] for name in ARRAYS)) for part in ("labelled", "test"))
+    rows = arrays["train_rows.npy"], arrays["val_rows.npy"]
+    return PreparedData(labelled, test, *rows, meta["classes"], meta["mean"], meta["std"], arrays.get(FOLDS))
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    """The arrays of a prepared folder; folds are there only for an ensemble that has them."""
+    return (*FILES, FOLDS) if (folder / FOLDS).exists() else FILES
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """What is not an array, after everything was held against its checksum."""
+    path = folder / DESCRIPTION
+    meta = json.loads(path.read_bytes())
+    sums = meta.pop("sha256", None) if isinstance(meta, dict) else None
+    if not isinstance(sums, dict) or sums.keys() != {*_files(folder), DESCRIPTION}:
+        raise InputError(f"{path}: of another version of this program; `dvc repro prepare` makes it anew")
+    for name in (DESCRIPTION, *_files(folder)):
+        if sums[name] != (_sha256_of_values(meta) if name == DESCRIPTION else _sha256(folder / name)):
+            raise InputError(f"{folder / name}: damaged (sha256 differs); `dvc repro prepare` makes it anew")
+    return meta
+
+
+def _sha256_of_values(meta: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def release_pages(images: UInt8[np.ndarray, "images 3 32 32"]) -> None:

@@ -1,15 +1,19 @@
 """Folders and zip files of anything, seen alike."""
 
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
 from cifar10.config import InputError
-from cifar10.images import FORMATS
+from cifar10.images import FORMATS, MAX_ENCODED_BYTES
+
+MAX_FILE_BYTES = 1 << 33  # ten times Kaggle's largest archive
 
 
 class FolderTree:
@@ -32,21 +36,31 @@ class ZipTree:
     def __init__(self, path: Path) -> None:
         try:
             self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise InputError(f"{path}: not a whole zip file ({error}); fetch it again") from None
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # on damage zipfile raises its own, and ValueError, OSError, struct's and others
+            reason = " ".join(str(error).split())[:60]
+            raise InputError(f"{path}: not a whole zip file ({reason}); fetch it again") from None
         self.path = path
         inside = [i.filename for i in self.zip.infolist() if not i.is_dir() and not _is_hidden(i.filename)]
         tops = {name.partition("/")[0] for name in inside}
         wrapped = len(tops) == 1 and tops.isdisjoint({"train", "test"}) and all("/" in name for name in inside)
         self.prefix = f"{tops.pop()}/" if wrapped else ""
         self.names = sorted(name.removeprefix(self.prefix) for name in inside)
+        for first, second in pairwise(self.names):
+            if first == second:
+                raise InputError(f"{path}: {first[:60]} is there twice")
 
     @contextmanager
     def open(self, name: str) -> Iterator[io.BufferedIOBase]:
+        num_bytes = self.zip.getinfo(self.prefix + name).file_size  # more than this is not read
+        most = MAX_ENCODED_BYTES if is_image(name) else MAX_FILE_BYTES
+        if num_bytes > most:
+            raise InputError(f"{self.path}: {name} has {num_bytes:,} bytes; at most {most:,} are read")
         try:
             with self.zip.open(self.prefix + name) as file:
                 yield cast(io.BufferedIOBase, file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputError(f"{self.path}: {name}: damaged or encrypted ({error}); fetch it again") from None
 
 

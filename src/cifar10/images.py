@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from cifar10.config import InputError
-from cifar10.png import SIZE_PIXELS, decode_plain_pngs
+from cifar10.png import SIZE_PIXELS, check_pixels, decode_plain_pngs, split_chunks
 
 # A file's ending decides the one format it may hold: Pillow by itself would open a GIF named `.png` without a word.
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -34,11 +34,14 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "3 32 32"]:
     ending = name[name.rfind(".") :].lower()
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a palette's odd transparency, of animations that are none
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=[FORMATS[ending]]) as image:
                 if image.size != (SIZE_PIXELS, SIZE_PIXELS):  # from the header, before any pixel is decoded
                     width, height = image.size
                     raise InputError(f"{name}: the image is {width}x{height}, expected {SIZE_PIXELS}x{SIZE_PIXELS}")
+                if image.format == "PNG":
+                    check_pixels(split_chunks(data))
                 return np.ascontiguousarray(_to_rgb(image).transpose(2, 0, 1))
     except InputError:
         raise
@@ -74,9 +77,11 @@ def decode_picture(data: bytes, name: str) -> UInt8[np.ndarray, "3 32 32"]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a palette's odd transparency
+            warnings.simplefilter("ignore")  # as above
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as image:
+                if image.format == "PNG":
+                    split_chunks(data)  # for their checksums
                 upright = Image.fromarray(_to_rgb(ImageOps.exif_transpose(image)))
                 small = upright.resize((SIZE_PIXELS, SIZE_PIXELS), Image.Resampling.LANCZOS)
                 return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))

@@ -60,7 +60,7 @@ BATCH_SIZES = {"cpu": 128, "cuda": 2048, "mps": 512}
 class PredictConfig(Config):
     """The section `predict`."""
 
-    batch_size: Annotated[int, Field(ge=1)] | None
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None
     """Images in one forward pass. null: what the device is quick with."""
     tta: Annotated[str, one_of(TTA)]
     """Test-time augmentation: a key of TTA."""

@@ -6,6 +6,7 @@ differs in any way is left to Pillow, which decides whether it is an image at al
 The format: https://www.w3.org/TR/png-3/.
 """
 
+import struct
 import zlib
 from collections.abc import Sequence
 
@@ -28,8 +29,12 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 _SIDE = SIZE_PIXELS.to_bytes(4, "big")
-_START = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _SIDE + _SIDE + b"\x08\x02\x00\x00\x00")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_START = _SIGNATURE + _chunk(b"IHDR", _SIDE + _SIDE + b"\x08\x02\x00\x00\x00")
 _END = _chunk(b"IEND", b"")
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: grey, RGB, palette, grey and alpha, RGBA
+# The passes of an interlaced image: first column and row, and the steps to the next ones.
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 # Chunks that may stand before the pixels and do not change them, with the length that makes them valid.
 _IGNORED = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
 
@@ -62,6 +67,43 @@ def scanlines(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return lines if len(lines) == _PIXEL_BYTES and max(lines[::_LINE_BYTES]) <= _PAETH else None
+
+
+def split_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kind and body of every chunk of a PNG up to its end.
+
+    Raises:
+        ValueError: it is cut off, or a checksum is wrong. Pillow passes over those of the pixels.
+    """
+    chunks, start, kind = [], len(_SIGNATURE), b""
+    while kind != b"IEND":
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        kind, body = data[start + 4 : start + 8], data[start + 8 : end - 4]
+        if end > len(data):
+            raise ValueError("cut off")
+        if data[start:end] != _chunk(kind, body):
+            raise ValueError("wrong checksum")
+        chunks.append((kind, body))
+        start = end
+    return chunks
+
+
+def check_pixels(chunks: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raise ValueError where there are fewer pixels than the header says, which Pillow makes up, or several images.
+
+    Inflates all of them, so the header's size must be known to be small.
+    """
+    if b"acTL" in dict(chunks):
+        raise ValueError("animated")
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", dict(chunks)[b"IHDR"])
+    bits = depth * _CHANNELS[colour]
+    expected = 0
+    for x, y, dx, dy in _ADAM7 if interlace else [(0, 0, 1, 1)]:
+        columns, rows = len(range(x, width, dx)), len(range(y, height, dy))
+        expected += rows * (1 + -(-columns * bits // 8)) if columns else 0
+    packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
+    if len(zlib.decompressobj().decompress(packed, expected + 1)) < expected:
+        raise ValueError("pixels are missing")
 
 
 def unfilter(lines: UInt8[np.ndarray, "images 32 97"]) -> UInt8[np.ndarray, "images 3 32 32"]:

@@ -34,7 +34,7 @@ class RuntimeConfig(Config):
     """torch.compile and its mode; reduce-overhead and max-autotune use CUDA graphs. none: off."""
     checkpoint_minutes: Annotated[float, Field(ge=0)]
     """Minutes of training between two states to go on from after a crash. 0: only when asked to stop."""
-    num_processes: Annotated[int, Field(ge=1)]
+    num_processes: Annotated[int, Field(ge=1, le=1024)]
     """Processes on this machine that share each batch, one for each GPU. 1: a single process."""
     tensorboard: bool
     """Whether training writes to `runs/` what TensorBoard shows; the result is the same to the bit."""

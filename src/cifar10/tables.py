@@ -17,6 +17,9 @@ from cifar10.files import atomic_write
 
 HEADER = ["id", "label"]
 MAX_ID_DIGITS = 18  # what fits into 64 bits
+MAX_LABEL_CHARACTERS = 200
+MAX_BYTES = 1 << 25  # eight times Kaggle's largest table
+_LONE_CR = re.compile(r"\r(?!\n)")
 _ID = re.compile(rf"0|[1-9][0-9]{{0,{MAX_ID_DIGITS - 1}}}")
 
 
@@ -29,6 +32,8 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: naming the file and the line of the first thing wrong.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; no table of ids and labels")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
@@ -36,6 +41,10 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
     if not text.strip():
         raise InputError(f"{path}: the file is empty; expected the header id,label and a row for each image")
+
+    if lone := _LONE_CR.search(text):
+        line = text.count("\n", 0, lone.start()) + 1
+        raise InputError(f"{path}: line {line}: ends with CR alone; save it with LF or CRLF line ends")
 
     ids: list[str] = []
     labels: list[str] = []
@@ -63,8 +72,12 @@ def _are_sound(ids: list[str], labels: list[str]) -> bool:
         and all(len(text) <= MAX_ID_DIGITS for text in ids)
         and [str(int(text)) for text in ids] == ids  # no zeros in front, no digits of other scripts
         and len(set(ids)) == len(ids)
-        and all(label and label == label.strip() for label in set(labels))
+        and all(_is_sound_label(label) for label in set(labels))
     )
+
+
+def _is_sound_label(label: str) -> bool:
+    return label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
 
 
 def _tell_the_first_mistake(text: str, path: Path) -> NoReturn:
@@ -90,6 +103,8 @@ def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
         raise InputError(f"{where}: id {row[0][:40]!r} is not a whole number")
     if not row[1] or row[1] != row[1].strip():
         raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is empty or padded with spaces")
+    if not _is_sound_label(row[1]):
+        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is too long or cannot be printed")
     if int(row[0]) in lines_by_id:
         raise InputError(f"{where}: id {row[0]} is there twice (first in line {lines_by_id[int(row[0])]})")
 

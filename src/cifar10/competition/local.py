@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cifar10.archives import image_id, open_images
 from cifar10.competition.layout import FILES, write_competition, write_labels, write_sample_submission
-from cifar10.config import PARAMS, DataConfig, InputError
+from cifar10.config import PARAMS, DataConfig, InputError, expand_home
 from cifar10.file_trees import FileTree, FolderTree, ZipTree, is_image
 from cifar10.tables import read_table
 
@@ -18,7 +18,7 @@ def fetch(config: DataConfig, out: Path, downloads: Path) -> None:
     """Recognise what lies at `data.path` by the names in it and write it as the competition's five files."""
     if config.path is None:
         raise InputError(f"{PARAMS}: data.path: the source `local` needs a folder or a zip file here")
-    write_from(Path(config.path).expanduser(), out)
+    write_from(expand_home(config.path, "data.path"), out)
 
 
 def write_from(path: Path, out: Path) -> None:

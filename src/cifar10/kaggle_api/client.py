@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import requests
 
 from cifar10.config import PARAMS, InputError
+from cifar10.kaggle_api.credentials import refuse_readable_by_others
 
 ATTEMPTS = 6
 MAX_WAIT_SECONDS = 120.0  # who asks for more is told when to run again
@@ -114,6 +115,7 @@ def redact(text: str) -> str:
 @functools.cache
 def _authenticated_api() -> Any:
     """The client's `KaggleApi`, after it found credentials in its own order (a token from the environment first)."""
+    refuse_readable_by_others()
     with quiet():
         try:
             from kagglesdk import get_access_token_from_env  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cifar10.config import PARAMS, InputError
+from cifar10.config import PARAMS, InputError, expand_home
 
 KEY = f"{PARAMS}: model.pretrained"
 
@@ -44,10 +44,10 @@ def load_pretrained(model: nn.Module, source: str) -> list[str]:
 
 def _read(source: str) -> dict[str, Tensor]:
     """The state dict of a file or of a torchvision enum; weights only, so nothing in a file can run."""
-    path = Path(source).expanduser()
+    path = expand_home(source, "model.pretrained")
     try:
         if path.suffix in FILES:
-            return FILES[path.suffix](path)
+            return _check_tensors(FILES[path.suffix](path))
         return _find_enum(source).get_state_dict(progress=True, check_hash=True)
     except InputError:
         raise
@@ -57,6 +57,14 @@ def _read(source: str) -> dict[str, Tensor]:
         raise InputError(f"{KEY}: {source} could not be read ({error})") from None
     except Exception as error:  # torch and safetensors raise errors of their own for what they cannot parse
         raise InputError(f"{KEY}: {source} is not a file of weights ({type(error).__name__})") from None
+
+
+def _check_tensors(weights: Any) -> dict[str, Tensor]:
+    if not isinstance(weights, dict):
+        raise TypeError
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
+        raise TypeError
+    return weights
 
 
 def _find_enum(name: str) -> Any:
@@ -69,8 +77,8 @@ def _find_enum(name: str) -> Any:
         raise InputError(f"{KEY}: {name!r} is neither {wanted}") from None
 
 
-def _load_torch(path: Path) -> dict[str, Tensor]:
+def _load_torch(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-FILES: dict[str, Callable[[Path], dict[str, Tensor]]] = {".pth": _load_torch, ".safetensors": load_file}
+FILES: dict[str, Callable[[Path], Any]] = {".pth": _load_torch, ".safetensors": load_file}

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cifar10 import lineage, stages
-from cifar10.checkpoint import TrainedModel, load_model
-from cifar10.config import load_config
+from cifar10.checkpoint import TrainedModel, check_classes, load_model
+from cifar10.config import InputError, load_config
 from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.files import atomic_write
 from cifar10.inference import PredictConfig, predict_logits
@@ -37,6 +37,8 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     config = load_config(PredictConfig, section="predict")
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
     data, trained = load_prepared(prepared), load_model(model_file)
+    counts, epochs = _read_card(card), _read_history(history)
+    check_classes(trained, data.classes, model_file)
     runtime.place(trained.model)
 
     def predict(name: str, network: nn.Module, part: ImageSet) -> Float[Tensor, "images classes"]:
@@ -66,7 +68,28 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
         name: {key: part.score[key] for key in HEADLINE if key in part.score} for name, part in measured.items()
     }
     atomic_write(metrics, json.dumps(headline, indent=2) + "\n")
-    write_report(report, trained, data, json.loads(card.read_text()), pd.read_csv(history), measured, origin)
+    write_report(report, trained, data, counts, epochs, measured, origin)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """The data card, whose counts by class the report shows."""
+    try:
+        card = json.loads(path.read_bytes())
+        _ = [dict(card[part]["per_class"]) for part in ("train", "validation")]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: no whole data card; `dvc repro prepare` makes it anew") from None
+    return card
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    """The training's figures, one row for each epoch."""
+    try:
+        table = pd.read_csv(path)
+    except ValueError:  # pandas' own errors are some
+        table = pd.DataFrame()
+    if not {"epoch", "train_loss", "lr"} <= set(table.select_dtypes("number")) or table.empty:
+        raise InputError(f"{path}: no whole history; `dvc repro train` makes it anew")
+    return table
 
 
 def _origin(model_file: Path, trained: TrainedModel, metrics: Path) -> Origin:

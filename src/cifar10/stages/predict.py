@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cifar10 import stages
-from cifar10.checkpoint import load_model
+from cifar10.checkpoint import check_classes, load_model
 from cifar10.config import load_config
 from cifar10.dataset import load_prepared
 from cifar10.inference import PredictConfig, predict_logits
@@ -16,7 +16,9 @@ def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> No
     """Label the test images of `prepared` with `model_file`; write `submission`, checked against `sample`."""
     config = load_config(PredictConfig, section="predict")
     runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
-    test, trained = load_prepared(prepared).test, load_model(model_file)
+    data, trained = load_prepared(prepared), load_model(model_file)
+    check_classes(trained, data.classes, model_file)
+    test = data.test
     model = runtime.compiled(runtime.place(trained.model))
     with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
         logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")

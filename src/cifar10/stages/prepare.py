@@ -13,7 +13,15 @@ from cifar10 import stages
 from cifar10.archives import ImageArchive, Member, open_images
 from cifar10.config import DataConfig, EnsembleConfig, InputError, load_config
 from cifar10.datacard import describe
-from cifar10.dataset import FOLDS, UNKNOWN, ImageSet, PreparedData, channel_statistics, release_pages
+from cifar10.dataset import (
+    FOLDS,
+    UNKNOWN,
+    ImageSet,
+    PreparedData,
+    channel_statistics,
+    release_pages,
+    write_description,
+)
 from cifar10.duplicates import exact_groups, near_groups
 from cifar10.files import atomic_folder, atomic_write, reserve, tell_disk_full
 from cifar10.images import SIZE_PIXELS, decode_images
@@ -53,9 +61,9 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
         mean, std = channel_statistics(labelled.images, train_rows)
         _save(folder / "train_rows.npy", train_rows)
         _save(folder / "val_rows.npy", val_rows)
-        (folder / "dataset.json").write_text(json.dumps({"classes": classes, "mean": mean, "std": std}, indent=2))
         test = ImageSet(test_images, test_labels, test_ids)
         _decode(test_archive, test_members, test, folder / "test")
+        write_description(folder, classes, mean, std)
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, exact, near), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")

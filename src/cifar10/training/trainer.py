@@ -51,9 +51,9 @@ class TrainConfig(Config):
     """Initial weights, order of images and augmentation."""
     lr: Annotated[float, Field(gt=0)]
     """Peak learning rate of the schedule."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     """Passes over the training images."""
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     """Images per optimizer step."""
     model: ModelConfig
     loss: LossConfig
