@@ -40,6 +40,7 @@ def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[s
         dvc = pipeline.start(*REPRO)
         found: list[psutil.Process] = []
         while not found:
+            assert dvc.poll() is None
             time.sleep(0.05)
             with suppress(psutil.Error):  # one that has just ended
                 children = psutil.Process(dvc.pid).children(recursive=True)
