@@ -47,6 +47,7 @@ def test_prediction_speed_has_a_row_for_every_kind(
 
 
 def test_time_to_accuracy_runs_a_recipe_and_its_peer_on_the_same_images(tiny_prepared: Path, tmp_path: Path, capsys):
+    pytest.importorskip("airbench", reason="the peer is not installed: pip install --no-deps airbench==0.1.8")
     result = tmp_path / "result.json"
     small = ["--epochs", "1", "--seeds", "2", "--set", "batch_size=12", "--prepared", str(tiny_prepared)]
     time_to_accuracy.main(["fast", "airbench94", *small, "--result", str(result)])

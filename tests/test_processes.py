@@ -16,7 +16,7 @@ import torch
 from conftest import ROOT, write_params, write_tiny
 
 from cifar10.batches import BatchLoader
-from cifar10.dataset import PreparedData
+from cifar10.dataset import PreparedData, load_prepared, write_description
 from cifar10.processes import World
 
 RECIPE = {"model.name": "lenet", "epochs": 3, "batch_size": 12, "lr": 0.05, "augment.cutout_size_pixels": 8}
@@ -63,7 +63,9 @@ def prepared(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("uneven") / "prepared"
     shutil.copytree(tiny_prepared, folder)
     shutil.copy(tiny_prepared.with_name("data.json"), folder.parent)
-    np.save(folder / "train_rows.npy", np.load(folder / "train_rows.npy")[:31])
+    data = load_prepared(folder)
+    np.save(folder / "train_rows.npy", data.train_rows[:31])
+    write_description(folder, data.classes, data.mean, data.std)
     return folder
 
 

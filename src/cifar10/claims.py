@@ -68,6 +68,8 @@ def end_with_dvc() -> None:
     """
     if "DVC_STAGE" not in os.environ:  # DVC sets it for the processes that it starts
         return
+    if _is_orphan():
+        os.kill(os.getpid(), signal.SIGTERM)
     shell, above = _shell_above()
 
     def watch() -> None:
@@ -76,6 +78,18 @@ def end_with_dvc() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_orphan() -> bool:
+    """Whether DVC ended before this module was imported: the system's first process is the parent, and is not DVC.
+
+    In a container DVC, or a Python program that calls it, may well be the first process.
+    """
+    import psutil
+
+    with suppress(psutil.Error):
+        return STARTED_BY == 1 and not any("dvc" in word or "python" in word for word in psutil.Process(1).cmdline())
+    return False
 
 
 def _shell_above() -> tuple[bool, int | None]:

@@ -11,7 +11,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 def edit_yaml(text: str, changes: Mapping[str, Any]) -> str:
     """The text with the values at dotted keys, which it must have, replaced; lists on one line."""
-    yaml = YAML()
+    yaml = YAML(typ="rt")  # safe too: it makes no objects of tags
     yaml.width = 4096  # lines are not folded
     yaml.preserve_quotes = True
     yaml.Representer = _Representer
