@@ -49,7 +49,7 @@ def change(overrides: dict[str, Any]) -> None:
 
 
 def repeat(opening: str, closing: str) -> str:
-    return f"lr: {opening * 3000}{closing * 3000}\n"
+    return f"lr: {opening * 600}{closing * 600}\n"
 
 
 RUN = override(read_default_params(), PARAMS)
