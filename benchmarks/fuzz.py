@@ -10,10 +10,12 @@ import gc
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -71,7 +73,8 @@ def checksums_are_right(data: bytes) -> bool:
 
 def pillow_pixels(data: bytes) -> np.ndarray:
     """UInt8 [3 32 32]: what Pillow by itself makes of an image, 16-bit grey by its high byte."""
-    with Image.open(io.BytesIO(data)) as image:
+    with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+        warnings.simplefilter("ignore")  # of a palette's odd transparency
         if image.mode.startswith("I"):
             return np.stack([(np.asarray(image) >> 8).astype(np.uint8)] * 3)
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
@@ -95,11 +98,15 @@ def csv_trial(folder: Path) -> Trial:
     return trial
 
 
+_ROW = re.compile(r'("(?:[^"]|"")*"|[^,]*),("(?:[^"]|"")*"|[^,]*)')
+
+
 def strict_rows(data: bytes) -> list[tuple[int, str]] | None:
     """Ids and labels of a table, or None where anything in it is out of order; quotes may stand around a field."""
-    header, *lines = data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")
-    rows = [tuple(_unquote(field) for field in line.split(",")) for line in [header, *lines]]
-    if rows.pop(0) != ("id", "label") or any(len(row) != 2 or not row[0].isdecimal() or not row[1] for row in rows):
+    lines = data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")
+    found = [_ROW.fullmatch(line) for line in lines]
+    rows = [(_unquote(match[1]), _unquote(match[2])) if match else ("", "") for match in found]
+    if rows.pop(0) != ("id", "label") or not all(number.isdecimal() and label for number, label in rows):
         return None
     ids = [row[0] for row in rows]
     is_plain = all(str(int(number)) == number for number in ids) and len(set(ids)) == len(ids)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,19 +75,22 @@ def load_model(path: Path) -> TrainedModel:
     if not is_sealed(data):
         raise InputError(f"{path}: damaged, or no model file of this program; `dvc repro train` makes it anew")
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are odd and then refused
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception:  # torch raises RuntimeError, UnpicklingError, KeyError and others for what it cannot read
         raise InputError(f"{path}: not a readable model file; `dvc repro train` makes it anew") from None
     try:
-        head = _Head.model_validate({key: content[key] for key in _Head.model_fields})
+        head = _Head.model_validate(
+            {"members": 1, **{key: content[key] for key in _Head.model_fields if key in content}}
+        )
         config = head.model.model_copy(update={"pretrained": None})  # a model file asks for no other file
-        model = join([build_model(config, len(head.classes)) for _ in range(content.get("members", 1))])
+        model = join([build_model(config, len(head.classes)) for _ in range(head.members)])
         model.load_state_dict(content["state_dict"])
-        provenance = content["provenance"]
     except (KeyError, TypeError, AttributeError, RuntimeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:80]
         raise InputError(f"{path}: made by another version of this program ({reason})") from None
-    return TrainedModel(model.eval(), config, head.classes, head.mean, head.std, provenance)
+    return TrainedModel(model.eval(), config, head.classes, head.mean, head.std, head.provenance)
 
 
 class _Head(Config):
@@ -97,6 +101,8 @@ class _Head(Config):
     classes: Annotated[list[str], Field(min_length=2)]
     mean: Channels
     std: Channels
+    provenance: dict[str, Any]
+    members: Annotated[int, Field(ge=1, le=10_000)]  # as many as `ensemble` permits
 
 
 def check_classes(trained: TrainedModel, classes: list[str], path: Path) -> None:
