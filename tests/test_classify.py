@@ -110,7 +110,7 @@ def test_nothing_readable_is_no_table(here: Path, capsys, flags, out):
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(None, "not found; `dvc repro train` makes it"), (b"hello", "not a readable model file")],
+    [(None, "not found; `dvc repro train` makes it"), (b"hello", "damaged, or no model file of this program")],
 )
 def test_a_model_that_is_none_is_one_line(here: Path, capsys, content, expected):
     if content:

@@ -94,9 +94,9 @@ def _none_or_several(folds: int) -> int:
 class EnsembleConfig(Config):
     """The section `ensemble`: how many networks are trained. Here because `prepare` and `train` share it."""
 
-    seeds: Annotated[int, Field(ge=1, le=1000)]
+    seeds: Annotated[int, Field(ge=1, le=100)]
     """Networks that differ by their seed alone, for each fold if there are folds. 1: a single one."""
-    folds: Annotated[int, Field(ge=0, le=1000), AfterValidator(_none_or_several)]
+    folds: Annotated[int, Field(ge=0, le=100), AfterValidator(_none_or_several)]
     """Parts of all labelled images, each held out by the networks that learn from the others. 0: off."""
 
 
