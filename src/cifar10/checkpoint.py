@@ -102,7 +102,7 @@ class _Head(Config):
     mean: Channels
     std: Channels
     provenance: dict[str, Any]
-    members: Annotated[int, Field(ge=1, le=1000)]
+    members: Annotated[int, Field(ge=1, le=10_000)]  # as many as params.yaml can ask for: seeds times folds
 
 
 def check_classes(trained: TrainedModel, classes: list[str], path: Path) -> None:
