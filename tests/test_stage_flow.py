@@ -88,7 +88,9 @@ def test_out_of_memory_names_the_batch_size(here: Path, tiny_prepared: Path, mon
     data, config = load_prepared(tiny_prepared), train_config(model__name="lenet").model
     save_model(here / "model.pt", TrainedModel(build_model(config, 3), config, data.classes, data.mean, data.std))
     monkeypatch.setattr(stage, "predict_logits", fail)
-    others = [here / name for name in ("a", "b", "c", "d")]
+    others = [here / name for name in ("history.csv", "data.json", "c", "d")]
+    others[0].write_text("epoch,lr,train_loss\n1,0.1,2.3\n")
+    others[1].write_text('{"train": {"per_class": {}}, "validation": {"per_class": {}}}')
     with pytest.raises(
         InputError, match=r"^out of memory with predict\.batch_size 128; try predict\.batch_size 64, or"
     ):
@@ -96,7 +98,7 @@ def test_out_of_memory_names_the_batch_size(here: Path, tiny_prepared: Path, mon
             evaluate.main(tiny_prepared, here / "model.pt", *others)
         else:
             predict.main(tiny_prepared, others[0], here / "model.pt", others[1])
-    assert sorted(path.name for path in here.iterdir()) == ["model.pt", "params.yaml"]
+    assert sorted(path.name for path in here.iterdir()) == ["data.json", "history.csv", "model.pt", "params.yaml"]
 
 
 def test_out_of_fold_predictions_cover_every_labelled_image_once(here: Path):
