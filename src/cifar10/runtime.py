@@ -51,6 +51,8 @@ class Runtime:
             index = int(os.environ["LOCAL_RANK"]) if self.world.size > 1 else claim_gpu()
             self.device = torch.device("cuda", index)
             torch.cuda.set_device(self.device)
+        else:
+            _keep_freed_memory()
         self.compile = config.compile
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -108,6 +110,15 @@ class Runtime:
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         processes = f"{self.world.size} processes on " if self.world.size > 1 else ""
         return f"{processes}{name}{threads}, {self.precision}"
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep freed blocks of up to 32 MB for the next layer instead of giving them back to the system.
+
+    glibc does so with blocks up to the size of the largest one that was freed so far. Without the page faults a
+    ResNet18 predicts 560 images a second instead of 485 from its first call on (AMD EPYC, 2 cores).
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def num_processes() -> int:
