@@ -1,11 +1,9 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_params
+from tiny_repository import start_repository
 
 from cifar10.config import InputError
 from cifar10.experiments import Experiment
@@ -81,21 +79,7 @@ def test_the_command_runs_recipes_through_dvc(tmp_path: Path):
     files = {"experiments.yaml": json.dumps(recipes), "dvc.yaml": PIPELINE, "train.py": TRAIN}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    environment = {
-        **os.environ,
-        **{f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        "PYTHONPATH": str(ROOT / "src"),
-        "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-
-    def run(*command: str) -> str:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
-        run(*command.split())
+    _, run = start_repository(tmp_path, ROOT / "src")
     before = (tmp_path / "params.yaml").read_text()
     lines = run("cifar10", "replicate", "one", "two").splitlines()
     assert [line.split() for line in lines[-2:]] == [

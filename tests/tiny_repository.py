@@ -24,10 +24,15 @@ def tiny_repository(
     entry = {"published": 0.5, "measured_on": "test", "source": "a test"}
     entries = {name: {**entry, "overrides": overrides} for name, overrides in recipes.items()}
     YAML().dump(entries, folder / "experiments.yaml")
+    return start_repository(folder, folder / "src")
+
+
+def start_repository(folder: Path, source: Path) -> tuple[dict[str, str], Callable[..., str]]:
+    """Commit what `folder` holds as a repository of git and DVC, whose commands find the package in `source`."""
     environment = {
         **os.environ,
         **{f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        "PYTHONPATH": str(folder / "src"),
+        "PYTHONPATH": str(source),
         "DVC_NO_ANALYTICS": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cifar10.columns import align
 from cifar10.experiments import Experiment
 from cifar10.files import atomic_write
 from cifar10.tables import write_csv
@@ -29,8 +30,7 @@ def format_trials(study: Study) -> str:
         ended = state_of(trial)
         seconds = f"{trial.duration.total_seconds():,.0f}" if trial.duration and ended != "interrupted" else "-"
         table.append((str(trial.number), accuracy, seconds, ended, format_settings(trial_settings(trial))))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return align(table)
 
 
 def best_experiment(study: Study, base: dict[str, Any]) -> Experiment:
