@@ -3,7 +3,6 @@
 Pipelines are killed with all their processes or DVC alone, at random moments, and at every N-th write where `strace` is
 installed; `cifar10 doctor --heal-only && dvc repro` must then end with the outs and the dvc.lock of an undisturbed run.
 A pipeline is killed until it ends, so that kills meet what earlier kills left. Prints a table and writes it as JSON.
-With its defaults it takes about an hour on two cores.
 """
 
 import argparse
@@ -17,7 +16,9 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from killing import ROOT, Pipeline, trainings
@@ -56,31 +57,41 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trainings", type=int, default=100, metavar="KILLS", help="of trainings (100)")
     parser.add_argument("--pipelines", type=int, default=100, metavar="KILLS", help="of pipelines, of each kind (100)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="pipelines at a time (one for each core)")
     parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT.relative_to(ROOT)})")
     options = parser.parse_args(arguments)
     rows: dict[str, Row] = {}
     head = {"name": "kill_sweep", "commit": lineage.commit(), **lineage.machine()}
+
+    def tell(kind: str, row: Row) -> None:
+        rows[kind] = dict(row)
+        atomic_write(options.result, json.dumps({**head, "rows": rows}, indent=2) + "\n")
+
     with tempfile.TemporaryDirectory() as name:
-        for kind, row in sweep(Path(name), options.trainings, options.pipelines, random.Random(options.seed)):
-            rows[kind] = row
-            atomic_write(options.result, json.dumps({**head, "rows": rows}, indent=2) + "\n")
+        folder, raw = Path(name), Path(name) / "raw"
+        raw.mkdir()
+        write_small_competition(raw)
+        moments = random.Random(options.seed)
+        kill_trainings(folder, raw, options.trainings, moments, partial(tell, "trainings, at random moments"))
+        sweep_pipelines(folder, raw, options.pipelines, moments, options.jobs, tell)
     print(table(rows))
 
 
-def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: random.Random) -> Iterator[tuple[str, Row]]:
-    """All kinds of kills, one after the other, with their figures after every run; `folder` is empty."""
-    raw = folder / "raw"
-    raw.mkdir()
-    write_small_competition(raw)
-    for row in kill_trainings(folder, raw, training_kills, moments):
-        yield "trainings, at random moments", row
-    (folder / "pipeline").mkdir()
-    pipeline = Pipeline(folder / "pipeline", {**PIPELINE, "data.path": str(raw)})
-    started = time.monotonic()
-    failure = finish(pipeline.start(*REPRO))
-    assert not failure, failure
-    seconds, expected = time.monotonic() - started, pipeline.result()
+def sweep_pipelines(
+    folder: Path, raw: Path, kills: int, moments: random.Random, jobs: int, tell: Callable[[str, Row], None]
+) -> None:
+    """All kinds of kills of pipelines, `jobs` at a time, each in a checkout of its own below `folder`."""
 
+    def checkout(number: int) -> Pipeline:
+        place = folder / f"pipeline{number}"
+        place.mkdir()
+        return Pipeline(place, {**PIPELINE, "data.path": str(raw)})
+
+    undisturbed = checkout(0)
+    started = time.monotonic()
+    failure = finish(undisturbed.start(*REPRO))
+    assert not failure, failure
+    seconds, expected = time.monotonic() - started, undisturbed.result()
     kinds: dict[str, Kill] = {
         "pipelines, all processes, at random moments": at_random_moments(moments, seconds, os.killpg),
         "pipelines, DVC alone, at random moments": at_random_moments(moments, seconds, os.kill),
@@ -88,9 +99,13 @@ def sweep(folder: Path, training_kills: int, pipeline_kills: int, moments: rando
     if can_trace():
         kinds["pipelines, DVC at its every N-th write"] = at_every_write(follow=False)
         kinds["pipelines, any process at its every N-th write"] = at_every_write(follow=True)
-    for name, kill in kinds.items():
-        for row in kill_pipelines(pipeline, kill, pipeline_kills, expected, name):
-            yield name, row
+    with ThreadPoolExecutor(jobs) as pool:
+        done = [
+            pool.submit(kill_pipelines, checkout(number), kill, kills, expected, name, partial(tell, name))
+            for number, (name, kill) in enumerate(kinds.items(), 1)
+        ]
+    for kind in done:
+        kind.result()  # raises what went wrong
 
 
 def write_small_competition(raw: Path) -> None:
@@ -108,8 +123,8 @@ def write_small_competition(raw: Path) -> None:
     )
 
 
-def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) -> Iterator[Row]:
-    """Kill trainings at moments spread over the time that an undisturbed one takes."""
+def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random, tell: Callable[[Row], None]) -> None:
+    """Kill trainings at moments spread over the time that an undisturbed one takes; tell the figures after each run."""
     params = with_overrides(read_params(ROOT / PARAMS), TRAINING)
     config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
     shutil.copy(ROOT / PARAMS, folder / PARAMS)
@@ -131,11 +146,13 @@ def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random) 
                 bar.update()
             row["runs"] += 1
             row["identical"] += result == expected
-            yield dict(row)
+            tell(row)
 
 
-def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str) -> Iterator[Row]:
-    """Kill `dvc repro`, heal, and again until it ends; then compare and start over."""
+def kill_pipelines(
+    pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str, tell: Callable[[Row], None]
+) -> None:
+    """Kill `dvc repro`, heal, and again until it ends; then compare, tell the figures and start over."""
     row = Counter(kills=0, runs=0, identical=0, stuck=0)
     with tqdm(total=kills, desc=name, disable=None) as bar:
         while row["kills"] < kills:
@@ -154,7 +171,7 @@ def kill_pipelines(pipeline: Pipeline, kill: Kill, kills: int, expected: dict[st
                 row["identical"] += 1
             else:
                 print(f"not identical: {pipeline.result()}", flush=True)
-            yield dict(row)
+            tell(row)
 
 
 def at_random_moments(moments: random.Random, seconds: float, kill: Callable[[int, int], None]) -> Kill:

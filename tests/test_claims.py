@@ -37,7 +37,7 @@ def start(folder: Path, *command: str, **environment: str) -> subprocess.Popen[s
     (folder / "stage.py").write_text(STAGE)
     return subprocess.Popen(
         [sys.executable, *command], cwd=folder, env={**ENVIRONMENT, **environment},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
@@ -96,6 +96,15 @@ def test_a_stage_ends_soon_after_its_dvc(tmp_path: Path, shell):
     dvc.wait()
     stage.wait(timeout=5)
     dvc.communicate()
+
+
+def test_a_stage_does_not_begin_when_its_dvc_has_ended_already(tmp_path: Path):
+    late = f"echo waiting; while kill -0 $PPID 2>/dev/null; do sleep 0.05; done; exec {sys.executable} stage.py"
+    dvc = start(tmp_path, "-c", DVC, late, SHELL="/bin/sh")
+    assert line(dvc) == "waiting"
+    dvc.kill()
+    dvc.wait()
+    assert dvc.communicate()[0] == ""  # not "at work"
 
 
 def test_a_stage_started_by_hand_outlives_its_terminal(tmp_path: Path):

@@ -35,17 +35,27 @@ def run(pipeline: Pipeline) -> list[bytes]:
 
 @contextmanager
 def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
-    """`dvc repro` and the process of a stage that cannot get on with its work: its claim is taken."""
-    with claim(stage, 0.0, pipeline.folder / FOLDER):
+    """`dvc repro` and the process of a stage that waits for its claim, which is taken."""
+    place = pipeline.folder / FOLDER
+    with claim(stage, 0.0, place):
         dvc = pipeline.start(*REPRO)
-        found: list[psutil.Process] = []
-        while not found:
-            assert dvc.poll() is None
-            time.sleep(0.05)
-            with suppress(psutil.Error):  # one that has just ended
-                children = psutil.Process(dvc.pid).children(recursive=True)
-                found = [child for child in children if f"cifar10.stages.{stage}" in child.cmdline()]
-        yield dvc, found[0]
+        try:
+            found: list[psutil.Process] = []
+            while not found:
+                assert dvc.poll() is None
+                time.sleep(0.05)
+                with suppress(psutil.Error):  # one that has just ended
+                    children = psutil.Process(dvc.pid).children(recursive=True)
+                    found = [child for child in children if str(place / stage) in opened(child)]
+            yield dvc, found[0]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(dvc.pid, signal.SIGKILL)
+            dvc.communicate()
+
+
+def opened(process: psutil.Process) -> list[str]:
+    return [file.path for file in process.open_files()]
 
 
 def test_a_stage_ends_with_a_dvc_that_is_killed_alone(pipeline: tuple[Pipeline, list[bytes]]):
@@ -54,7 +64,6 @@ def test_a_stage_ends_with_a_dvc_that_is_killed_alone(pipeline: tuple[Pipeline, 
     with running(checkout, "prepare") as (dvc, stage):
         dvc.kill()
         stage.wait(timeout=10)
-        dvc.communicate()
     checkout.heal()
     assert run(checkout) == expected
 
@@ -65,7 +74,6 @@ def test_all_killed_in_the_middle_of_a_write(pipeline: tuple[Pipeline, list[byte
     checkout.reset()
     with running(checkout, "prepare") as (dvc, _):
         os.killpg(dvc.pid, signal.SIGKILL)
-        dvc.communicate()
     lock = (checkout.folder / "dvc.lock").read_bytes()
     (checkout.folder / ".dvc/tmp/rwlock").write_text("")
     (checkout.folder / "dvc.lock").write_bytes(lock[:40])

@@ -135,13 +135,15 @@ def test_a_foreign_state_is_left_out(store: ResumeStore, tmp_path: Path):
 def test_the_key_tells_recipes_data_and_devices_apart(tiny_data: PreparedData):
     config = CONFIG.model_dump()
     other_rows = dataclasses.replace(tiny_data, train_rows=tiny_data.train_rows[1:])
+    other_images = dataclasses.replace(tiny_data.labelled, images=255 - tiny_data.labelled.images)
     keys = [
         run_key(config, tiny_data, "cpu, 2 threads"),
+        run_key(config, dataclasses.replace(tiny_data, labelled=other_images), "cpu, 2 threads"),
         run_key({**config, "lr": 0.1}, tiny_data, "cpu, 2 threads"),
         run_key(config, other_rows, "cpu, 2 threads"),
         run_key(config, tiny_data, "cpu, 1 threads"),
     ]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 5
     assert run_key(config, tiny_data, "cpu, 2 threads") == keys[0]
 
 

@@ -81,13 +81,17 @@ def end_with_dvc() -> None:
 
 
 def _is_orphan() -> bool:
-    """Whether DVC ended before this module was imported: the system's first process is the parent, and is not DVC.
+    """Whether DVC ended before this module was imported, and left this process to one that DVC did not come from.
 
-    In a container DVC, or a Python program that calls it, may well be the first process.
+    That is one of another session: DVC starts its stages in its own. In a container all may be of one session; then the
+    first process has it, unless it is DVC itself or a Python program that calls it.
     """
     import psutil
 
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):
+        session = os.getsid(0)
+        if session != os.getpid() and os.getsid(STARTED_BY) != session:  # torchrun gives its processes one of their own
+            return True
         return STARTED_BY == 1 and not any("dvc" in word or "python" in word for word in psutil.Process(1).cmdline())
     return False
 

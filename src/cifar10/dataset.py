@@ -4,6 +4,7 @@ import hashlib
 import json
 import mmap
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """sha256 of images and labels; the members of an ensemble share the images, and need it once."""
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            for start in range(0, len(array), 8192):
+                digest.update(array[start : start + 8192].tobytes())
+        return digest.digest()
 
     def select(self, rows: Int64[np.ndarray, " rows"] | np.ndarray) -> "ImageSet":
         """The given rows, copied into memory."""
