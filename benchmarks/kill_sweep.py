@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trainings", type=int, default=100, metavar="KILLS", help="of trainings (100)")
     parser.add_argument("--pipelines", type=int, default=100, metavar="KILLS", help="of pipelines, of each kind (100)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="pipelines at a time (one for each core)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="kinds of kills at a time (one for each core)")
     parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT.relative_to(ROOT)})")
     options = parser.parse_args(arguments)
     rows: dict[str, Row] = {}
@@ -68,19 +68,19 @@ def main(arguments: list[str] | None = None) -> None:
         atomic_write(options.result, json.dumps({**head, "rows": rows}, indent=2) + "\n")
 
     with tempfile.TemporaryDirectory() as name:
-        folder, raw = Path(name), Path(name) / "raw"
-        raw.mkdir()
-        write_small_competition(raw)
-        moments = random.Random(options.seed)
-        kill_trainings(folder, raw, options.trainings, moments, partial(tell, "trainings, at random moments"))
-        sweep_pipelines(folder, raw, options.pipelines, moments, options.jobs, tell)
+        sweep(Path(name), options, tell)
     print(table(rows))
 
 
-def sweep_pipelines(
-    folder: Path, raw: Path, kills: int, moments: random.Random, jobs: int, tell: Callable[[str, Row], None]
-) -> None:
-    """All kinds of kills of pipelines, `jobs` at a time, each in a checkout of its own below `folder`."""
+def sweep(folder: Path, options: argparse.Namespace, tell: Callable[[str, Row], None]) -> None:
+    """All kinds of kills, `options.jobs` at a time, each in a place of its own below the empty `folder`."""
+    raw = folder / "raw"
+    raw.mkdir()
+    write_small_competition(raw)
+    config = prepare_training(folder, raw)
+
+    def moments(kind: str) -> random.Random:
+        return random.Random(f"{options.seed} {kind}")
 
     def checkout(number: int) -> Pipeline:
         place = folder / f"pipeline{number}"
@@ -93,17 +93,20 @@ def sweep_pipelines(
     assert not failure, failure
     seconds, expected = time.monotonic() - started, undisturbed.result()
     kinds: dict[str, Kill] = {
-        "pipelines, all processes, at random moments": at_random_moments(moments, seconds, os.killpg),
-        "pipelines, DVC alone, at random moments": at_random_moments(moments, seconds, os.kill),
+        "pipelines, all processes, at random moments": at_random_moments(moments("all"), seconds, os.killpg),
+        "pipelines, DVC alone, at random moments": at_random_moments(moments("alone"), seconds, os.kill),
     }
     if can_trace():
         kinds["pipelines, DVC at its every N-th write"] = at_every_write(follow=False)
         kinds["pipelines, any process at its every N-th write"] = at_every_write(follow=True)
-    with ThreadPoolExecutor(jobs) as pool:
-        done = [
-            pool.submit(kill_pipelines, checkout(number), kill, kills, expected, name, partial(tell, name))
-            for number, (name, kill) in enumerate(kinds.items(), 1)
-        ]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        name = "trainings, at random moments"
+        done = [pool.submit(kill_trainings, folder, config, options.trainings, moments(name), partial(tell, name))]
+        for number, (name, kill) in enumerate(kinds.items(), 1):
+            pipeline = checkout(number)
+            done.append(
+                pool.submit(kill_pipelines, pipeline, kill, options.pipelines, expected, name, partial(tell, name))
+            )
     for kind in done:
         kind.result()  # raises what went wrong
 
@@ -123,13 +126,19 @@ def write_small_competition(raw: Path) -> None:
     )
 
 
-def kill_trainings(folder: Path, raw: Path, kills: int, moments: random.Random, tell: Callable[[Row], None]) -> None:
-    """Kill trainings at moments spread over the time that an undisturbed one takes; tell the figures after each run."""
+def prepare_training(folder: Path, raw: Path) -> TrainConfig:
+    """The images, prepared in `folder`, and the recipe."""
     params = with_overrides(read_params(ROOT / PARAMS), TRAINING)
-    config = TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
     shutil.copy(ROOT / PARAMS, folder / PARAMS)
     with contextlib.chdir(folder):
         prepare.main(raw, folder / "prepared", folder / "data.json")
+    return TrainConfig.model_validate({key: params[key] for key in TrainConfig.model_fields})
+
+
+def kill_trainings(
+    folder: Path, config: TrainConfig, kills: int, moments: random.Random, tell: Callable[[Row], None]
+) -> None:
+    """Kill trainings at moments spread over the time that an undisturbed one takes; tell the figures after each run."""
     row = Counter(kills=0, runs=0, identical=0, stuck=0)
     with trainings(folder / "prepared", config) as server, tqdm(total=kills, desc="trainings", disable=None) as bar:
         (folder / "undisturbed").mkdir()

@@ -50,17 +50,25 @@ def test_views_keep_the_shape_begin_with_the_image_and_weigh_one_together(name):
     views = TTA[name]
     assert all(view(pixels).shape == pixels.shape for _, view in views)
     assert (views[0][1](pixels) == pixels).all()
-    assert sum(weight for weight, _ in views) == 1
+    assert sum(weight for weight, _ in views) == pytest.approx(1)
 
 
-def test_shift_averages_the_image_its_shifts_and_their_mirrors(linear):
-    """Once more in numpy: a pixel up and left, and down and right, with the border reflected."""
-    padded = np.pad(IMAGES, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
-    shifted = [(0.5, IMAGES), (0.25, padded[:, :, 2:, 2:]), (0.25, padded[:, :, :-2, :-2])]
+PADDED = np.pad(IMAGES, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
+UP_LEFT, DOWN_RIGHT = PADDED[:, :, 2:, 2:], PADDED[:, :, :-2, :-2]
+UP_RIGHT, DOWN_LEFT = PADDED[:, :, 2:, :-2], PADDED[:, :, :-2, 2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "shifted"),
+    [("shift", [UP_LEFT, DOWN_RIGHT]), ("corners", [UP_LEFT, DOWN_RIGHT, UP_RIGHT, DOWN_LEFT])],
+)
+def test_shifts_are_averaged_with_their_mirrors_and_the_image_counts_twice(linear, name, shifted):
+    weight = 1 / (2 + len(shifted))
+    views = [(2 * weight, IMAGES), *((weight, images) for images in shifted)]
     expected = torch.stack(
-        [weight * predict(linear, np.ascontiguousarray(images), tta="flip") for weight, images in shifted]
+        [weight * predict(linear, np.ascontiguousarray(images), tta="flip") for weight, images in views]
     ).sum(0)
-    torch.testing.assert_close(predict(linear, tta="shift"), expected)
+    torch.testing.assert_close(predict(linear, tta=name), expected)
 
 
 @pytest.mark.parametrize("batch_size", [2, 4, 100])

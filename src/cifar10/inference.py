@@ -17,6 +17,7 @@ from cifar10.runtime import Runtime
 
 Images = UInt8[np.ndarray, "images 3 32 32"] | UInt8[Tensor, "images 3 32 32"]
 Pixels = Float[Tensor, "batch 3 32 32"]
+View = Callable[[Pixels], Pixels]
 
 
 def _plain(pixels: Pixels) -> Pixels:
@@ -27,28 +28,28 @@ def _mirror(pixels: Pixels) -> Pixels:
     return pixels.flip(3)
 
 
-def _up_left(pixels: Pixels) -> Pixels:
-    """Everything a pixel up and to the left; the border is reflected."""
-    return F.pad(pixels, [1] * 4, mode="reflect")[:, :, 2:, 2:]
+def _shifted(down: int, right: int) -> View:
+    """Everything a pixel down (-1: up) and a pixel to the right (-1: left); the border is reflected."""
+    rows, columns = slice(1 - down, 33 - down), slice(1 - right, 33 - right)
+    return lambda pixels: F.pad(pixels, [1] * 4, mode="reflect")[:, :, rows, columns]
 
 
-def _down_right(pixels: Pixels) -> Pixels:
-    return F.pad(pixels, [1] * 4, mode="reflect")[:, :, :-2, :-2]
+def _with_mirrors(*views: tuple[float, View]) -> list[tuple[float, View]]:
+    """Each view and its mirror image, which share its weight."""
+    return [
+        (weight / 2, both) for weight, view in views for both in (view, lambda pixels, view=view: _mirror(view(pixels)))
+    ]
 
+
+_CORNERS = [_shifted(-1, -1), _shifted(1, 1), _shifted(-1, 1), _shifted(1, -1)]
 
 # name -> the views whose logits are averaged, with their weights; the first is the plain image. The six of `shift` and
-# their weights are those of airbench (Jordan 2024, https://arxiv.org/abs/2404.00498).
-TTA: dict[str, list[tuple[float, Callable[[Pixels], Pixels]]]] = {
+# their weights are those of airbench (Jordan 2024, https://arxiv.org/abs/2404.00498); `corners` has the other two too.
+TTA: dict[str, list[tuple[float, View]]] = {
     "none": [(1.0, _plain)],
-    "flip": [(0.5, _plain), (0.5, _mirror)],
-    "shift": [
-        (0.25, _plain),
-        (0.25, _mirror),
-        (0.125, _up_left),
-        (0.125, lambda pixels: _mirror(_up_left(pixels))),
-        (0.125, _down_right),
-        (0.125, lambda pixels: _mirror(_down_right(pixels))),
-    ],
+    "flip": _with_mirrors((1.0, _plain)),
+    "shift": _with_mirrors((0.5, _plain), *((0.25, shifted) for shifted in _CORNERS[:2])),
+    "corners": _with_mirrors((1 / 3, _plain), *((1 / 6, shifted) for shifted in _CORNERS)),
 }
 
 
@@ -96,7 +97,7 @@ def predict_logits(
     batch_size = config.images_per_pass(runtime)
     quiet = None if description and runtime.world.is_first else True
 
-    def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, Callable[[Pixels], Pixels]]]) -> Tensor:
+    def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, View]]) -> Tensor:
         """Weighted sum of the logits over `views`."""
         batches = rows.split(batch_size)
         parts: list[Tensor] = []
