@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import FloatDistribution
 
 from cifar10.config import InputError
 from cifar10.tuning.outcome import best_experiment, format_trials, write_importance
@@ -15,7 +16,7 @@ from cifar10.tuning.space import Choices, Range
 from cifar10.tuning.study import Study, completed, finished, importance, open_study, search, trial_settings
 
 SPACE = {"lr": Range(0.001, 1.0, log=True, whole=False), "optimizer.name": Choices(("sgd", "adam"))}
-PLAN = {"space": {"lr": "0.001..1:log"}, "recipe": {"epochs": 4}}
+PLAN = {"space": {"lr": "0.001..1:log", "optimizer.name": "sgd,adam"}, "recipe": {"epochs": 4}}
 FIRST = {"lr": 0.02, "optimizer.name": "sgd"}
 EPOCHS = 10
 
@@ -92,6 +93,16 @@ def test_an_interrupted_trial_is_run_again_and_counts_once(tmp_path: Path, undis
     search(study, SPACE, 0, 7, run)
     assert tried(study) == undisturbed
     assert len(study.trials) == 8
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_search_that_was_killed_while_it_proposed_goes_on(tmp_path: Path, undisturbed, number):
+    study = opened(tmp_path)
+    search(study, SPACE, 0, number, run)
+    study.ask({"lr": FloatDistribution(0.001, 1.0, log=True)})  # of two parameters
+    study = opened(tmp_path)
+    search(study, SPACE, 0, 7, run)
+    assert tried(study) == undisturbed
 
 
 def _search_and_hang(folder: Path) -> None:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from cifar10 import lineage
 from cifar10.columns import align
 from cifar10.config import PARAMS, InputError, parse_yaml
+from cifar10.experiments import format_settings
 from cifar10.files import atomic_write
 from cifar10.paths import HISTORY, METRICS, MODEL
 from cifar10.revisions import read_revision
@@ -69,7 +70,7 @@ def format_runs(runs: list[Run]) -> str:
                 _figure(validation.get("macro_f1"), ".4f"),
                 _figure(test.get("accuracy"), ".4f"),
                 _figure(run.seconds, ",.0f"),
-                " ".join(f"{key}={value}" for key, value in run.changed_params.items()),
+                format_settings(run.changed_params),
             )
         )
     return align(table)
@@ -103,6 +104,6 @@ def plot_runs(runs: list[Run]) -> Figure:
                 panel.plot(run.history["epoch"], run.history[column], ".-", color=colors[run.name], label=run.name)
         panel.set(title=title, xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    names = [" ".join([run.name, *(f"{key}={value}" for key, value in run.changed_params.items())]) for run in runs]
+    names = [f"{run.name} {format_settings(run.changed_params)}".rstrip() for run in runs]
     figure.legend(figure.axes[0].lines, names, loc="outside lower center", frameon=False)
     return figure

@@ -4,6 +4,7 @@ import copy
 import difflib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,6 +51,11 @@ def parse_settings(texts: list[str]) -> dict[str, Any]:
     """`lr=0.1` and the like of a command line -> key and value, read as params.yaml is."""
     pairs = (text.partition("=") for text in texts)
     return {key: parse_yaml(f"value: {value}", PARAMS)["value"] for key, _, value in pairs}
+
+
+def format_settings(settings: Mapping[str, Any]) -> str:
+    """What `parse_settings` reads: `lr=0.02 model.stem_max_pool=false`."""
+    return " ".join(f"{key}={yaml_scalar(value)}" for key, value in settings.items())
 
 
 def with_overrides(params: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

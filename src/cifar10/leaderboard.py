@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from cifar10 import lineage
 from cifar10.config import PARAMS, DataConfig, InputError, load_config
+from cifar10.experiments import format_settings
 from cifar10.kaggle_api.submissions import Submission, look_up, send, submissions_left
 from cifar10.paths import METRICS
 from cifar10.scores import Score, format_scores, read_scores, write_score
@@ -66,9 +67,9 @@ def submit(
 
 def describe(experiment: str, commit: str, validation_accuracy: str) -> str:
     """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy."""
-    changed = [f"{key}={value}" for key, value in lineage.changed_params().items()]
+    changed = format_settings(lineage.changed_params())
     accuracy = [f"validation {float(validation_accuracy):.4f}"] if validation_accuracy else []
-    return " ".join([experiment, *filter(None, [commit]), *changed, *accuracy])[:MAX_MESSAGE_CHARACTERS]
+    return " ".join([experiment, *filter(None, [commit, changed]), *accuracy])[:MAX_MESSAGE_CHARACTERS]
 
 
 def show_scores() -> str:

@@ -6,7 +6,14 @@ from typing import Any
 
 from cifar10.commands.arguments import whole_number
 from cifar10.config import PARAMS, InputError, load_config, read_params
-from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, parse_settings, with_overrides
+from cifar10.experiments import (
+    EXPERIMENTS,
+    find_experiment,
+    load_experiments,
+    parse_settings,
+    with_overrides,
+    yaml_scalar,
+)
 from cifar10.files import atomic_path, atomic_write
 from cifar10.replication import replicate
 from cifar10.yaml_edit import edit_yaml
@@ -77,7 +84,7 @@ def _use(options: argparse.Namespace) -> str:
     changed = {key: value for key, value in overrides.items() if with_overrides(before, {key: value}) != before}
     atomic_write(PARAMS, edit_yaml(PARAMS.read_text(encoding="utf-8"), changed))
     assert read_params(PARAMS) == after
-    lines = [f"{key}: {value}" for key, value in changed.items()]
+    lines = [f"{key}: {yaml_scalar(value)}" for key, value in changed.items()]
     return "\n".join([*lines, f"{PARAMS} has the recipe {options.name}; `dvc repro` runs it"])
 
 

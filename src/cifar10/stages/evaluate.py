@@ -62,6 +62,9 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
         write_csv(reports / f"{prefix}predictions.csv", _predictions(part, trained.classes))
         write_csv(reports / f"{prefix}per_class.csv", _per_class(measured.get(name)))
 
+    if not measured:
+        print("evaluate: no labelled image was held back, so there is nothing to measure on")
+
     metrics = reports / "metrics.json"
     origin = _origin(model_file, trained, metrics)
     headline = {

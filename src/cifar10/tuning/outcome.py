@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cifar10.columns import align
-from cifar10.experiments import Experiment
+from cifar10.experiments import Experiment, format_settings
 from cifar10.files import atomic_write
 from cifar10.tables import write_csv
-from cifar10.tuning.space import Choices, Range, Space, format_settings
+from cifar10.tuning.space import Choices, Range, Space
 from cifar10.tuning.study import Study, accuracy_of, completed, finished, importance, state_of, trial_settings
 
 COLUMNS = 3

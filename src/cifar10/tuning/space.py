@@ -127,8 +127,3 @@ def _holds(part: Range | Choices, value: Any) -> bool:
 def rounded(value: Any) -> Any:
     """A proposed value with no more digits than it is worth."""
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
-def format_settings(settings: dict[str, Any]) -> str:
-    """`lr=0.02 augment.cutout_size_pixels=8`."""
-    return " ".join(f"{key}={value}" for key, value in settings.items())

@@ -13,10 +13,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cifar10.config import InputError
+from cifar10.experiments import format_settings
 from cifar10.lineage import changed_keys
 from cifar10.reproducibility import derive_seed
 from cifar10.tuning.runs import Failed, Job, Outcome, Pruned
-from cifar10.tuning.space import Choices, Range, Space, format_settings, rounded
+from cifar10.tuning.space import Choices, Range, Space, rounded
 
 # Runs are compared at the same share of their training, in thousandths. With a rate that falls to zero, a high one
 # looks worse than it is until late: nothing is broken off in the first half.
@@ -51,7 +52,9 @@ def open_study(name: str, database: Path, plan: dict[str, Any], first: dict[str,
         raise InputError(f"study {name}: begun with another {next(iter(changed))}; --study NAME begins a new one")
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+        planned = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if planned.keys() == plan["space"].keys():  # else it was still being proposed, which comes out the same again
+            study.enqueue_trial(planned)
     return study
 
 
