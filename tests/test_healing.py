@@ -116,8 +116,13 @@ def test_half_written_entries_of_the_run_cache_go():
     entries.mkdir(parents=True)
     (entries / ".x1y2.tmp").write_text("")
     (entries / "0123").write_text("whole")
-    assert heal() == [".dvc/cache/runs: 1 half-written entries; removed"]
+    abandoned, empty = entries.with_name("abce"), entries.with_name("abcf")
+    abandoned.mkdir()
+    (abandoned / ".x1y2.tmp").write_text("")
+    empty.mkdir()
+    assert heal() == [".dvc/cache/runs: half-written entries (3); removed"]
     assert [path.name for path in entries.iterdir()] == ["0123"]
+    assert list(entries.parent.iterdir()) == [entries]  # DVC fails at an empty folder
 
 
 def test_half_written_outs_go_unless_their_stage_is_at_work():

@@ -125,11 +125,18 @@ def _is_sound(lock: bytes) -> bool:
 
 
 def _heal_run_cache() -> list[str]:
-    """Remove half-written entries: DVC would take the newest file for one, whatever its name."""
+    """Remove half-written entries: DVC would take the newest file for one, whatever its name.
+
+    And folders that it made for an entry and left empty: it looks for the newest file in them, and fails.
+    """
     left = sorted(RUNS.glob("*/*/*.tmp"))
     for path in left:
         path.unlink()
-    return [f"{RUNS}: {len(left)} half-written entries; removed"] if left else []
+    empty = [folder for folder in sorted(RUNS.glob("*/*")) if folder.is_dir() and not any(folder.iterdir())]
+    for folder in empty:
+        folder.rmdir()
+    number = len({*empty, *(path.parent for path in left)})
+    return [f"{RUNS}: half-written entries ({number}); removed"] if number else []
 
 
 def _remove_partials() -> list[str]:
