@@ -12,8 +12,10 @@ from cifar10.tuning.runs import Failed, Job, Outcome, Pruned, parse_epoch, run_i
 # In place of dvc: it prints what `dvc exp run` passes through of a training, and notes how it ended.
 DVC = """#!{python} -SE
 import os, sys, time
-if "--queue" in sys.argv or "--run-all" in sys.argv:
+if "--queue" in sys.argv or "queue" in sys.argv:
     print(*sys.argv[1:], file=open("calls", "a"))
+    if "status" in sys.argv:
+        print(open("status1" if open("calls").read().count("status") > 1 else "status0").read())
     sys.exit()
 try:
     print("Reproducing experiment", sys.argv[6])
@@ -88,11 +90,32 @@ def test_ctrl_c_ends_the_run_in_order_and_keeps_its_state(project: Path):
     assert (project / "resume/ended").exists()
 
 
-def test_the_queue_takes_all_and_runs_them_at_once(project: Path):
+# What `dvc queue status` prints, each time it is asked.
+STATUS = """Task     Name          Created    Status
+aaaaaaa  tune-small-0  04:57 PM   {0}
+bbbbbbb  tune-small-1  04:57 PM   {1}
+ccccccc  another       04:57 PM   Running
+
+Worker status: {2} active, 0 idle
+"""
+
+
+@pytest.mark.parametrize("last", [("Success", "Failed", 1), ("Success", "Running", 0), ("Success", "Queued", 0)])
+def test_the_queue_takes_all_and_what_it_loses_runs_in_turn(project: Path, monkeypatch, capsys, last):
+    monkeypatch.setattr(runs, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0.5)
+    Path("status0").write_text(STATUS.format("Running", "Queued", 1))
+    Path("status1").write_text(STATUS.format(*last))
     jobs = [Job(f"tune-small-{number}", {"lr": 0.1}, lambda *told: True) for number in range(2)]
-    assert run_in_queue(jobs) == [0.75, 0.75]
-    assert Path("calls").read_text().splitlines() == [
+    with (project / "lock").open("w") as lock:
+        assert run_in_queue(jobs, project, lock.fileno()) == [0.75, 0.75]
+    calls = Path("calls").read_text().splitlines()
+    assert calls[:3] == [
         "exp run --queue --force --name tune-small-0 -S lr=0.1",
         "exp run --queue --force --name tune-small-1 -S lr=0.1",
-        "exp run --run-all --jobs 2",
+        "queue start --jobs 2",
     ]
+    assert set(calls[3:]) == {"queue status"}
+    lost = last[1] != "Failed"
+    assert ("tune-small-1: DVC's queue has lost it" in capsys.readouterr().out) == lost
+    assert [path.name for path in project.glob("*.log")] == (["tune-small-1.log"] if lost else [])

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from cifar10.config import InputError
 from cifar10.paths import METRICS
 from cifar10.replication import exp_run
 from cifar10.revisions import read_revision
+
+POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 60.0  # with a queue that has no worker; new ones need some seconds
 
 # What training prints of each epoch, see `training.history.describe_epoch`.
 _EPOCH = re.compile(r"epoch +(\d+)/(\d+)  .*  val loss \S+ acc (\d\.\d+)  ")
@@ -112,23 +116,48 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def run_in_queue(jobs: list[Job]) -> list[Outcome]:
+def run_in_queue(jobs: list[Job], folder: Path, lock: int) -> list[Outcome]:
     """Run all jobs side by side through DVC's queue. Nobody sees their epochs, so none is broken off.
 
-    Where this process is killed, the queue goes on with them; Ctrl-C takes them out of it.
+    What the queue loses is run in turn afterwards: of several workers one may take a task with it when it ends (DVC
+    3.67). Where this process is killed, the queue goes on with the jobs; Ctrl-C takes them out of it.
     """
     for job in jobs:
         command = exp_run(job.name, job.settings, queue=True)
         if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
             raise InputError(f"{job.name}: `dvc exp run --queue` failed; what it printed above says why")
+    print(f"  in DVC's queue; `dvc queue logs --follow {jobs[0].name}` shows one of them", flush=True)
     try:
-        subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(len(jobs))], check=False)
+        subprocess.run(["dvc", "queue", "start", "--jobs", str(len(jobs))], stdout=subprocess.DEVNULL, check=False)
+        lost = _wait_for({job.name for job in jobs})
     except KeyboardInterrupt:
         for step in ("remove", "kill"):  # the queue's workers are no children of ours: Ctrl-C does not reach them
             for job in jobs:
                 subprocess.run(["dvc", "queue", step, job.name], capture_output=True, check=False)
         raise
-    return [_outcome(job.name) for job in jobs]
+    for name in sorted(lost):
+        print(f"  {name}: DVC's queue has lost it; it runs now", flush=True)
+    return [run_in_turn(job, folder, lock) if job.name in lost else _outcome(job.name) for job in jobs]
+
+
+def _wait_for(names: set[str]) -> set[str]:
+    """Wait until the queue is through with all of these runs, or has no worker any more; those that are left then."""
+    deserted = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        status = subprocess.run(["dvc", "queue", "status"], capture_output=True, text=True, check=False).stdout
+        left = {name for name in names if not _is_through(name, status)}
+        if re.search(r"[1-9]\d* (active|idle)", status):
+            deserted = time.monotonic() + PATIENCE_SECONDS
+        if not left or time.monotonic() > deserted:
+            return left
+        time.sleep(POLL_SECONDS)
+
+
+def _is_through(name: str, status: str) -> bool:
+    """Whether the table of `dvc queue status` has an end of the run, and no run of that name that has none."""
+    rows = [line.split() for line in status.splitlines()]
+    states = {row[-1] for row in rows if name in row[1:2]}
+    return bool(states) and not states & {"Queued", "Running"}
 
 
 def _outcome(name: str) -> Outcome:

@@ -55,7 +55,9 @@ def tune(request: Request) -> str:
 
         def run(jobs: list[Job]) -> list[Outcome]:
             jobs = [replace(job, settings={**base, **job.settings}) for job in jobs]
-            return run_in_queue(jobs) if request.queue else [run_in_turn(job, folder, lock) for job in jobs]
+            if request.queue:
+                return run_in_queue(jobs, folder, lock)
+            return [run_in_turn(job, folder, lock) for job in jobs]
 
         try:
             search(study, space, request.seed, request.trials, run, request.queue or 1)
