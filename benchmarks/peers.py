@@ -87,8 +87,8 @@ def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: Imag
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "cifar10").mkdir()
         for part, images in (("train", train), ("test", test)):
-            pixels = torch.from_numpy(images.images).permute(0, 2, 3, 1).contiguous()
-            content = {"images": pixels, "labels": torch.from_numpy(images.labels), "classes": []}
+            pixels = torch.tensor(images.images).permute(0, 2, 3, 1).contiguous()
+            content = {"images": pixels, "labels": torch.tensor(images.labels), "classes": []}
             torch.save(content, folder / f"cifar10/{part}.pt")
         stack.enter_context(contextlib.chdir(folder))
         if not torch.cuda.is_available():

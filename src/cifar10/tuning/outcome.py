@@ -75,8 +75,8 @@ def plot_importance(study: Study, space: Space, shares: dict[str, float]) -> Fig
     figure = Figure(figsize=(3.6 * columns, 3.0 * rows), layout="constrained")
     bars, *panels = figure.subplots(rows, columns, squeeze=False).flat
     bars.barh(list(shares), list(shares.values()), color="#1f77b4", height=0.5)
-    bars.invert_yaxis()
     bars.set(title="importance", xlabel="share of the variance of accuracy", xlim=(0, 1))
+    bars.set_ylim(max(len(shares), 3) - 0.5, -0.5)  # the most important on top; a single bar does not fill the panel
     for panel, key in zip(panels, shares, strict=False):
         _plot_values(panel, study, key, space[key])
     for panel in panels[len(shares) :]:
