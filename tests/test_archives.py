@@ -117,6 +117,15 @@ def test_members_outside_the_allow_list_are_refused_before_they_are_read(tmp_pat
     assert str(error.value).startswith(f"{path}: {expected}")
 
 
+def test_more_members_than_any_competition_has_are_refused(tmp_path: Path, monkeypatch):
+    path = write_plain(tmp_path / "train.7z", dict(MEMBERS))
+    monkeypatch.setattr(archives, "MAX_MEMBERS", len(MEMBERS))
+    assert len(open_images(path).members) == len(MEMBERS)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", len(MEMBERS) - 1)
+    with pytest.raises(InputError, match=r"train\.7z: 12 images; at most 11 are read"):
+        open_images(path)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_encrypted_archive_is_refused(tmp_path: Path, whole):
     path = write_plain(tmp_path / "train.7z", dict(MEMBERS), password="secret", header_encryption=whole)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar10 import file_trees
 from cifar10.config import InputError
 from cifar10.file_trees import FolderTree, ZipTree, is_image
 
@@ -43,3 +44,17 @@ def test_a_zip_with_a_folder_of_images_alone_keeps_it(tmp_path: Path):
         archive.writestr("train/frog/1.png", b"")
     (tmp_path / "a.zip").write_bytes(buffer.getvalue())
     assert ZipTree(tmp_path / "a.zip").names == ["train/frog/1.png"]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("train.7z", "MAX_FILE_BYTES"), ("train/1.png", "MAX_ENCODED_BYTES")])
+def test_a_member_of_a_zip_larger_than_any_real_one_is_not_read(tmp_path: Path, monkeypatch, name, limit):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(1000))
+        archive.writestr("trainLabels.csv", b"id,label\n")
+    monkeypatch.setattr(file_trees, limit, 1000)
+    with ZipTree(tmp_path / "a.zip").open(name) as file:
+        assert len(file.read()) == 1000
+    monkeypatch.setattr(file_trees, limit, 999)
+    refusal = pytest.raises(InputError, match=rf"a\.zip: {name} has 1,000 bytes; at most 999 are read")
+    with refusal, ZipTree(tmp_path / "a.zip").open(name):
+        pass
