@@ -19,9 +19,9 @@ import numpy as np
 import synthetic_competition
 from records import write_benchmark
 
-from cifar10.config import PARAMS
+from cifar10.core.config import PARAMS
+from cifar10.core.tables import read_table
 from cifar10.submission import write_submission
-from cifar10.tables import read_table
 
 PEERS = Path(__file__).with_name("usual_data_path.py")
 RESULT = Path("benchmarks/results/data_path.json")

@@ -25,10 +25,10 @@ import numpy as np
 from mutations import SIGNATURE, mutate, mutate_png, mutate_text
 from PIL import Image
 
-from cifar10.archives import open_images, write_7z
-from cifar10.config import InputError
-from cifar10.images import decode_images, encode_png
-from cifar10.tables import read_table
+from cifar10.core.config import InputError
+from cifar10.core.tables import read_table
+from cifar10.images.archives import open_images, write_7z
+from cifar10.images.codec import decode_images, encode_png
 
 REFUSED, ACCEPTED = "refused", "accepted"  # any other outcome is a finding
 Trial = Callable[[random.Random], str]
@@ -122,8 +122,8 @@ def checkpoint_trial(folder: Path) -> Trial:
     """Model files through `load_model`; a third of them with a checksum that was set right again."""
     import torch  # here: the other children should not take its seconds
 
-    from cifar10.checkpoint import TrainedModel, is_sealed, load_model, save_model, seal
     from cifar10.models import ModelConfig, build_model
+    from cifar10.models.checkpoint import TrainedModel, is_sealed, load_model, save_model, seal
 
     torch.set_num_threads(1)
     options = {key: None for key in ModelConfig.model_fields if key != "name"}

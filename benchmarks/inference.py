@@ -10,13 +10,13 @@ import torch
 from records import write_benchmark
 from train_speed import NOT_MEASURED
 
-from cifar10.checkpoint import load_model
-from cifar10.config import PARAMS, read_params
-from cifar10.experiments import parse_settings, with_overrides
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.runtime import Runtime, RuntimeConfig
-from cifar10.summary import summarize_model
-from cifar10.utilization import matmul_peak_flops
+from cifar10.app.experiments.recipes import parse_settings, with_overrides
+from cifar10.core.config import PARAMS, read_params
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.runtime import Runtime, RuntimeConfig
+from cifar10.models.checkpoint import load_model
+from cifar10.models.summary import summarize_model
+from cifar10.training.utilization import matmul_peak_flops
 
 RESULT = Path("benchmarks/results/inference.json")
 COMPETITION_IMAGES = 300_000

@@ -24,13 +24,13 @@ from pathlib import Path
 from killing import ROOT, Pipeline, trainings
 from tqdm import tqdm
 
-from cifar10 import lineage
+from cifar10.app.experiments.recipes import with_overrides
 from cifar10.competition.layout import write_competition
 from cifar10.competition.sample import LABELS, load_images
-from cifar10.config import PARAMS, read_params
-from cifar10.experiments import with_overrides
-from cifar10.files import atomic_write
-from cifar10.images import encode_png
+from cifar10.core.config import PARAMS, read_params
+from cifar10.core.files import atomic_write
+from cifar10.evaluation import lineage
+from cifar10.images.codec import encode_png
 from cifar10.stages import prepare
 from cifar10.training.trainer import TrainConfig
 

@@ -20,10 +20,10 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from cifar10.config import InputError
-from cifar10.dataset import ImageSet
-from cifar10.reproducibility import seed_globals
-from cifar10.summary import summarize_model
+from cifar10.core.config import InputError
+from cifar10.data.dataset import ImageSet
+from cifar10.engine.reproducibility import seed_globals
+from cifar10.models.summary import summarize_model
 
 # name -> what its functions end in
 PEERS = {"airbench94": "94", "airbench96": "96"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from cifar10 import lineage
-from cifar10.experiments import Experiment
-from cifar10.files import atomic_write
+from cifar10.app.experiments.recipes import Experiment
+from cifar10.core.files import atomic_write
+from cifar10.evaluation import lineage
 
 RESULTS = Path(__file__).parent / "results"
 

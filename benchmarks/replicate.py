@@ -18,11 +18,17 @@ import pandas as pd
 from records import Record, read_records, table, write_record
 from ruamel.yaml import YAML
 
-from cifar10 import lineage
-from cifar10.config import MENDABLE, PARAMS, one_line, read_params
-from cifar10.dataset import load_prepared
-from cifar10.experiments import EXPERIMENTS, find_experiment, load_experiments, parse_settings, with_overrides
-from cifar10.files import atomic_write
+from cifar10.app.experiments.recipes import (
+    EXPERIMENTS,
+    find_experiment,
+    load_experiments,
+    parse_settings,
+    with_overrides,
+)
+from cifar10.core.config import MENDABLE, PARAMS, one_line, read_params
+from cifar10.core.files import atomic_write
+from cifar10.data.dataset import load_prepared
+from cifar10.evaluation import lineage
 from cifar10.stages import download, evaluate, predict, prepare, train
 
 PARTS = ("validation", "test")

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from cifar10.competition.layout import write_labels, write_sample_submission
 from cifar10.competition.sample import LABELS, load_images
-from cifar10.files import atomic_folder
-from cifar10.images import decode_image, encode_png
-from cifar10.tables import read_table
+from cifar10.core.files import atomic_folder
+from cifar10.core.tables import read_table
+from cifar10.images.codec import decode_image, encode_png
 
 NUM_TRAIN, NUM_TEST, NUM_SCORED = 50_000, 300_000, 10_000
 

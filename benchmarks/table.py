@@ -4,8 +4,8 @@ from pathlib import Path
 
 from records import RESULTS, read_records, table
 
-from cifar10.experiments import load_experiments
-from cifar10.files import atomic_write
+from cifar10.app.experiments.recipes import load_experiments
+from cifar10.core.files import atomic_write
 
 README = Path("README.md")
 BEGIN, END = "<!-- table of experiments: made by `make table` -->\n", "<!-- end of table -->\n"

@@ -26,13 +26,13 @@ from peers import PEERS, train_peer
 from power import joules_of
 from records import mean_and_deviation, write_benchmark
 
-from cifar10.config import MENDABLE, PARAMS, one_line, read_params
-from cifar10.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
-from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
-from cifar10.files import atomic_write
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.interrupts import StopRequest
-from cifar10.summary import summarize_model
+from cifar10.app.experiments.recipes import find_experiment, load_experiments, parse_settings, with_overrides
+from cifar10.core.config import MENDABLE, PARAMS, one_line, read_params
+from cifar10.core.files import atomic_write
+from cifar10.data.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.models.summary import summarize_model
+from cifar10.training.interrupts import StopRequest
 from cifar10.training.trainer import TrainConfig, Trainer
 
 RESULT = Path("benchmarks/results/time_to_accuracy.json")

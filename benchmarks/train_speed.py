@@ -21,15 +21,15 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from cifar10.config import PARAMS, read_params
-from cifar10.dataset import PreparedData, load_prepared
-from cifar10.experiments import find_experiment, load_experiments, parse_settings, with_overrides
-from cifar10.images import encode_png
+from cifar10.app.experiments.recipes import find_experiment, load_experiments, parse_settings, with_overrides
+from cifar10.core.config import PARAMS, read_params
+from cifar10.data.dataset import PreparedData, load_prepared
+from cifar10.engine.runtime import Runtime
+from cifar10.images.codec import encode_png
 from cifar10.models import build_model
-from cifar10.runtime import Runtime
-from cifar10.summary import summarize_model
+from cifar10.models.summary import summarize_model
 from cifar10.training.trainer import TrainConfig, Trainer
-from cifar10.utilization import matmul_peak_flops
+from cifar10.training.utilization import matmul_peak_flops
 
 RESULT = Path("benchmarks/results/train_speed.json")
 NOT_MEASURED = "not measured"

@@ -10,7 +10,7 @@ from pathlib import Path
 import vl_convert
 from jinja2 import Template
 
-from cifar10.files import atomic_write
+from cifar10.core.files import atomic_write
 
 PAGE = Path(".dvc/plots.html")
 VEGA_LITE = "5.20"  # the major version that DVC's plot templates are written for

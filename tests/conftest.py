@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from cifar10.app.experiments.recipes import with_overrides
 from cifar10.competition.layout import write_competition
-from cifar10.config import read_params
-from cifar10.dataset import PreparedData, load_prepared
-from cifar10.experiments import with_overrides
-from cifar10.images import encode_png
+from cifar10.core.config import read_params
+from cifar10.data.dataset import PreparedData, load_prepared
+from cifar10.images.codec import encode_png
 from cifar10.training.trainer import TrainConfig
 
 ROOT = Path(__file__).parents[1]

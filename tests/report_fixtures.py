@@ -8,14 +8,14 @@ import pandas as pd
 import torch
 from conftest import train_config
 
-from cifar10.checkpoint import TrainedModel
-from cifar10.datacard import describe
-from cifar10.dataset import ImageSet, PreparedData
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.metrics import score
+from cifar10.data.dataset import ImageSet, PreparedData
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.runtime import Runtime
+from cifar10.evaluation.metrics import score
+from cifar10.evaluation.report.page import Measured, Origin, write_report
 from cifar10.models import build_model
-from cifar10.report.page import Measured, Origin, write_report
-from cifar10.runtime import Runtime
+from cifar10.models.checkpoint import TrainedModel
+from cifar10.preparation.data_card import describe
 
 HISTORY = pd.DataFrame(
     {

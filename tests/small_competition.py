@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar10.competition.layout import write_competition
-from cifar10.images import encode_png
+from cifar10.images.codec import encode_png
 
 CLASSES = ("cat", "dog", "frog")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10.config import InputError
-from cifar10.tables import HEADER, read_table, write_csv
+from cifar10.core.config import InputError
+from cifar10.core.tables import HEADER, read_table, write_csv
 
 
 def write_submission(path: Path, labels_by_id: dict[int, str], sample: Path, classes: Collection[str]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from conftest import CLASSES, tiny_image, train_config, write_params, write_tiny
 
-from cifar10.checkpoint import TrainedModel, save_model
-from cifar10.dataset import load_prepared
-from cifar10.images import encode_png
+from cifar10.data.dataset import load_prepared
+from cifar10.images.codec import encode_png
 from cifar10.models import build_model
+from cifar10.models.checkpoint import TrainedModel, save_model
 from cifar10.stages import predict, prepare
 
 PARAMS = {

@@ -13,8 +13,8 @@ from bad_inputs.archives import flip_at
 from bad_inputs.case import Case, cut, edit, flip, to_folder, trained, write
 from bad_inputs.images import FRAMES, GOOD, IMAGE, PLAIN, encoded, flipped, header
 from bad_inputs.tables import HTML, double, rewrite
-from cifar10.checkpoint import save_model, seal
-from cifar10.dataset import FILES
+from cifar10.data.dataset import FILES
+from cifar10.models.checkpoint import save_model, seal
 
 MODEL, PREPARED, SUBMISSION = "models/model.pt", "data/prepared", "submissions/submission.csv"
 

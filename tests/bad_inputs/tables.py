@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from bad_inputs.case import Case, cut, edit, to_folder, write
-from cifar10.tables import MAX_BYTES
+from cifar10.core.tables import MAX_BYTES
 
 LABELS, SOLUTION, SAMPLE = (f"data/raw/{name}.csv" for name in ("trainLabels", "solution", "sampleSubmission"))
 

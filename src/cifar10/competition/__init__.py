@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cifar10.competition import kaggle, local, sample, torchvision
 from cifar10.competition.layout import FILES
-from cifar10.config import PARAMS, DataConfig, InputError
-from cifar10.files import tell_disk_full
+from cifar10.core.config import PARAMS, DataConfig, InputError
+from cifar10.core.files import tell_disk_full
 
 # Each writes the five files into an empty folder. It may keep what it downloads in a second one, which outlives a
 # failed or killed attempt.

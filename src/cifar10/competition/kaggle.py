@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from cifar10.competition.kaggle_download import download
 from cifar10.competition.local import write_from
-from cifar10.config import DataConfig
-from cifar10.kaggle_api.download import download
+from cifar10.core.config import DataConfig
 
 
 def fetch(config: DataConfig, out: Path, downloads: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10.archives import write_7z
-from cifar10.tables import HEADER, write_csv
+from cifar10.core.tables import HEADER, write_csv
+from cifar10.images.archives import write_7z
 
 FILES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv", "solution.csv")
 

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cifar10.archives import image_id, open_images
+from cifar10.competition.file_trees import FileTree, FolderTree, ZipTree, is_image
 from cifar10.competition.layout import FILES, write_competition, write_labels, write_sample_submission
-from cifar10.config import PARAMS, DataConfig, InputError, expand_home
-from cifar10.file_trees import FileTree, FolderTree, ZipTree, is_image
-from cifar10.tables import read_table
+from cifar10.core.config import PARAMS, DataConfig, InputError, expand_home
+from cifar10.core.tables import read_table
+from cifar10.images.archives import image_id, open_images
 
 EXPECTED = "train.7z + test.7z + trainLabels.csv, or train/1.png ... + trainLabels.csv, or train/<class>/*.png"
 

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from cifar10.competition.layout import write_competition
-from cifar10.config import DataConfig
-from cifar10.images import SIZE_PIXELS, encode_png
+from cifar10.core.config import DataConfig
+from cifar10.images.codec import SIZE_PIXELS, encode_png
 
 LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEST_IMAGES = 360

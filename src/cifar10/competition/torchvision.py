@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cifar10.competition.layout import write_competition
-from cifar10.config import DataConfig, InputError
-from cifar10.images import encode_png
+from cifar10.core.config import DataConfig, InputError
+from cifar10.images.codec import encode_png
 
 
 def fetch(config: DataConfig, out: Path, downloads: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cifar10.config import PARAMS, Config, InputError, one_of
+from cifar10.core.config import PARAMS, Config, InputError, one_of
 from cifar10.models import cnn, dainet, fastnet, lenet, resnet
 from cifar10.models.layers import ACTIVATIONS, INITIALIZERS, initialize
 from cifar10.models.pretrained import load_pretrained

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cifar10.config import PARAMS, InputError, expand_home
+from cifar10.core.config import PARAMS, InputError, expand_home
 
 KEY = f"{PARAMS}: model.pretrained"
 

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar10.claims import claim, claim_name, end_with_dvc
-from cifar10.config import MENDABLE, one_line
+from cifar10.core.config import MENDABLE, one_line
+from cifar10.core.stage import claim, claim_name, end_with_dvc
 
 
 def run(main: Callable[..., None]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cifar10 import competition, stages
-from cifar10.config import DataConfig, load_config
+from cifar10.core.config import DataConfig, load_config
 
 
 def main(raw: Path) -> None:

@@ -10,19 +10,20 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cifar10 import lineage, stages
-from cifar10.checkpoint import TrainedModel, check_classes, load_model
-from cifar10.config import InputError, load_config
-from cifar10.dataset import UNKNOWN, ImageSet, load_prepared
-from cifar10.files import atomic_write
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.judging import Judged, judge, judge_validation, member_figures
-from cifar10.metrics import score
-from cifar10.processes import in_processes
-from cifar10.report.page import Measured, Origin, write_report
-from cifar10.runtime import Runtime, RuntimeConfig, num_processes
-from cifar10.tables import write_csv
-from cifar10.trainlog import file_md5, read_log
+from cifar10 import stages
+from cifar10.core.config import InputError, load_config
+from cifar10.core.files import atomic_write
+from cifar10.core.tables import write_csv
+from cifar10.data.dataset import UNKNOWN, ImageSet, load_prepared
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.processes import in_processes
+from cifar10.engine.runtime import Runtime, RuntimeConfig, num_processes
+from cifar10.engine.training_log import file_md5, read_log
+from cifar10.evaluation import lineage
+from cifar10.evaluation.metrics import score
+from cifar10.evaluation.out_of_fold import Judged, judge, judge_validation, member_figures
+from cifar10.evaluation.report.page import Measured, Origin, write_report
+from cifar10.models.checkpoint import TrainedModel, check_classes, load_model
 
 # What `dvc exp show` has room for; the rest is in the tables.
 HEADLINE = ("accuracy", "macro_f1", "images", "member_accuracy", "member_accuracy_sd", "gain")

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from cifar10 import stages
-from cifar10.checkpoint import check_classes, load_model
-from cifar10.config import load_config
-from cifar10.dataset import load_prepared
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.processes import in_processes
-from cifar10.runtime import Runtime, RuntimeConfig, num_processes
+from cifar10.core.config import load_config
+from cifar10.data.dataset import load_prepared
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.processes import in_processes
+from cifar10.engine.runtime import Runtime, RuntimeConfig, num_processes
+from cifar10.models.checkpoint import check_classes, load_model
 from cifar10.submission import write_submission
 
 

@@ -10,10 +10,10 @@ from jaxtyping import Int64, UInt8
 from tqdm import tqdm
 
 from cifar10 import stages
-from cifar10.archives import ImageArchive, Member, open_images
-from cifar10.config import DataConfig, EnsembleConfig, InputError, load_config
-from cifar10.datacard import describe
-from cifar10.dataset import (
+from cifar10.core.config import DataConfig, EnsembleConfig, InputError, load_config
+from cifar10.core.files import atomic_folder, atomic_write, reserve, tell_disk_full
+from cifar10.core.tables import read_table
+from cifar10.data.dataset import (
     FOLDS,
     UNKNOWN,
     ImageSet,
@@ -22,11 +22,11 @@ from cifar10.dataset import (
     release_pages,
     write_description,
 )
-from cifar10.duplicates import exact_groups, near_groups
-from cifar10.files import atomic_folder, atomic_write, reserve, tell_disk_full
-from cifar10.images import SIZE_PIXELS, decode_images
-from cifar10.split import number_folds, split_rows
-from cifar10.tables import read_table
+from cifar10.images.archives import ImageArchive, Member, open_images
+from cifar10.images.codec import SIZE_PIXELS, decode_images
+from cifar10.preparation.data_card import describe
+from cifar10.preparation.duplicates import exact_groups, near_groups
+from cifar10.preparation.split import number_folds, split_rows
 
 BATCH_SIZE = 500  # images decoded at once: enough for numpy, and their pixels still fit into the cache
 

@@ -8,23 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10 import lineage, stages
-from cifar10.checkpoint import TrainedModel, save_model
-from cifar10.config import EnsembleConfig, load_config
-from cifar10.dataset import load_prepared
-from cifar10.files import atomic_write
+from cifar10 import stages
+from cifar10.core.config import EnsembleConfig, load_config
+from cifar10.core.files import atomic_write
+from cifar10.core.tables import write_csv
+from cifar10.data.dataset import load_prepared
+from cifar10.engine.processes import current_world, in_processes
+from cifar10.engine.runtime import Runtime, num_processes
+from cifar10.engine.training_log import write_log
+from cifar10.evaluation import lineage
 from cifar10.models import count_parameters
+from cifar10.models.checkpoint import TrainedModel, save_model
 from cifar10.models.ensemble import join
-from cifar10.processes import current_world, in_processes
-from cifar10.runtime import Runtime, num_processes
-from cifar10.tables import write_csv
 from cifar10.training.ensemble import Member, mean_history, plan_members
 from cifar10.training.history import EpochResult, summarize
 from cifar10.training.loop import fit
 from cifar10.training.resume import ResumeStore, run_key
 from cifar10.training.trainer import TrainConfig
-from cifar10.trainlog import write_log
-from cifar10.utilization import describe_utilization
+from cifar10.training.utilization import describe_utilization
 
 # Wall-clock figures are no part of an out: they go to logs (see `trainlog`).
 CLOCK = ("seconds", "images_per_second")

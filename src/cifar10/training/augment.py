@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from cifar10.config import Config
-from cifar10.reproducibility import derive_seed, seeded_globals
+from cifar10.core.config import Config
+from cifar10.engine.reproducibility import derive_seed, seeded_globals
 from cifar10.training.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, grayscale
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 
-from cifar10.dataset import PreparedData
+from cifar10.data.dataset import PreparedData
 from cifar10.training.history import EpochResult
 from cifar10.training.trainer import TrainConfig
 

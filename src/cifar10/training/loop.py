@@ -6,10 +6,10 @@ from dataclasses import asdict
 from torch import nn
 from tqdm import tqdm
 
-from cifar10.config import PARAMS, InputError, one_line
-from cifar10.dataset import PreparedData
-from cifar10.interrupts import Interrupted, StopRequest, stop_request
+from cifar10.core.config import PARAMS, InputError, one_line
+from cifar10.data.dataset import PreparedData
 from cifar10.training.history import EpochResult, describe_epoch
+from cifar10.training.interrupts import Interrupted, StopRequest, stop_request
 from cifar10.training.resume import ResumeStore
 from cifar10.training.tensorboard import watch
 from cifar10.training.trainer import TrainConfig, Trainer

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from cifar10.config import Config, one_of
+from cifar10.core.config import Config, one_of
 from cifar10.training.muon import Muon
 
 

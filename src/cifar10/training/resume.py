@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 import cifar10
-from cifar10.dataset import PreparedData
-from cifar10.files import atomic_write
+from cifar10.core.files import atomic_write
+from cifar10.data.dataset import PreparedData
 
 GENERATIONS = 2
 _DIGEST_BYTES = 32

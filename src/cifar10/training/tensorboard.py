@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from cifar10.batches import normalize
-from cifar10.dataset import ImageSet, PreparedData
-from cifar10.runtime import Runtime
+from cifar10.data.batches import normalize
+from cifar10.data.dataset import ImageSet, PreparedData
+from cifar10.engine.runtime import Runtime
 
 FOLDER = Path("runs")
 MAX_IMAGES = 32

@@ -12,16 +12,16 @@ from jaxtyping import Float, Int64, UInt8
 from pydantic import Field
 from torch import Tensor
 
-from cifar10.batches import BatchLoader, normalize
-from cifar10.config import PARAMS, Config, InputError
-from cifar10.dataset import PreparedData
-from cifar10.inference import PredictConfig, predict_logits
-from cifar10.interrupts import StopRequest
+from cifar10.core.config import PARAMS, Config, InputError
+from cifar10.data.batches import BatchLoader, normalize
+from cifar10.data.dataset import PreparedData
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.reproducibility import derive_seed, seed_globals
+from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.models import ModelConfig, build_model, fit_to_images
-from cifar10.reproducibility import derive_seed, seed_globals
-from cifar10.runtime import Runtime, RuntimeConfig
 from cifar10.training.augment import AugmentConfig, augment, mix
 from cifar10.training.history import EpochResult
+from cifar10.training.interrupts import StopRequest
 from cifar10.training.optim import (
     OptimizerConfig,
     Progress,

@@ -1,0 +1,1 @@
+"""What people type; no stage needs any of it."""

@@ -1,0 +1,91 @@
+"""The `cifar10` command: parses, calls one library function, prints."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cifar10.app.commands import doctor, experiments, look, tune
+from cifar10.app.commands.arguments import whole_number
+from cifar10.app.kaggle import leaderboard
+from cifar10.app.paths import METRICS, REPORT, SUBMISSION
+from cifar10.core.config import MENDABLE, InputError, one_line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; a failure that the user can mend is one line and exit code 1."""
+    parser = argparse.ArgumentParser(prog="cifar10", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("results", help="what the last run reached and where it lies").set_defaults(run=results)
+    _add_submit(commands.add_parser("submit", help="send submission.csv to Kaggle and wait for its score"))
+    commands.add_parser("scores", help="all submissions, best first, with their scores").set_defaults(run=scores)
+    experiments.add(commands)
+    tune.add(commands)
+    look.add(commands)
+    doctor.add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        print(options.run(options))
+    except MENDABLE as error:
+        parser.exit(1, f"{one_line(error)}\n")
+
+
+def results(options: argparse.Namespace) -> str:
+    """Accuracy and macro F1 of the last run, its files, and what to do next."""
+    try:
+        metrics = json.loads(METRICS.read_bytes())
+        lines = [_describe(part, score) for part, score in metrics.items()]
+    except FileNotFoundError:
+        raise InputError(f"{METRICS}: not found; `dvc repro` makes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None
+    lines += [
+        f"report      {REPORT}",
+        f"submission  {SUBMISSION}",
+        "",
+        "next        . .venv/bin/activate       unless it is active already",
+        "            dvc exp run -S lr=0.05     another learning rate; `dvc exp show` compares all runs",
+        '            README.md                  "Your own images": the recipe for CIFAR-10, "With your Kaggle account"',
+    ]
+    return "\n".join(lines)
+
+
+def _describe(part: str, score: dict[str, float]) -> str:
+    return (
+        f"{part:<11} accuracy {score['accuracy']:.4f}   macro F1 {score['macro_f1']:.4f}   ({score['images']:,} images)"
+    )
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, default=SUBMISSION, help=f"what to submit ({SUBMISSION})")
+    parser.add_argument("--message", help="description (experiment, commit, changed parameters, validation accuracy)")
+    parser.add_argument(
+        "--wait", type=whole_number(), default=300, metavar="SECONDS", help="for the score (300); 0: do not"
+    )
+    parser.add_argument("--again", action="store_true", help="even if this very file was submitted before")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a submission of today's quota is spent")
+    parser.set_defaults(run=submit)
+
+
+def submit(options: argparse.Namespace) -> str:
+    """Submit a file and report its score."""
+    return leaderboard.submit(
+        options.file, lambda what: _agrees(what, options.yes), options.message, options.wait, options.again
+    )
+
+
+def scores(options: argparse.Namespace) -> str:
+    """The table of submissions."""
+    return leaderboard.show_scores()
+
+
+def _agrees(what: str, yes: bool) -> bool:
+    print(f"submit: {what}", flush=True)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise InputError("not submitted: there is no terminal to ask on; --yes submits without asking")
+    try:
+        return input("submit? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,1 @@
+"""Recipes, and runs side by side."""

@@ -1,0 +1,1 @@
+"""Submissions, scores and the leaderboard."""

@@ -1,0 +1,86 @@
+"""Learning-rate range test: raise the rate step by step until the loss blows up, and see where it fell fastest.
+
+Smith 2017, https://arxiv.org/abs/1506.01186, with the exponential ramp and the smoothed loss of fastai's finder.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from cifar10.core.config import InputError
+from cifar10.data.batches import BatchLoader
+from cifar10.data.dataset import PreparedData
+from cifar10.engine.reproducibility import derive_seed
+from cifar10.training.trainer import TrainConfig, Trainer
+
+SMOOTHING = 0.9  # share of the running mean that stays at each step
+BLOWN_UP = 4.0  # the test ends where the smoothed loss is this many times its lowest value
+
+
+def range_test(
+    data: PreparedData, config: TrainConfig, steps: int = 100, lowest: float = 1e-5, highest: float = 10.0
+) -> pd.DataFrame:
+    """Train a fresh network of `config` for up to `steps` batches, the rate rising from `lowest` to `highest`.
+
+    The ramp replaces the recipe's schedule; augmentation, loss, optimizer and precision are as in training.
+
+    Returns:
+        One row for each step: `lr`, `loss` of the batch, and `smoothed`, its running mean without start-up bias.
+
+    Raises:
+        InputError: too few steps were finite to see anything.
+    """
+    trainer = Trainer(data, config)
+    trainer.network.train()
+    batches = _batches(trainer.loader, config.seed)
+    rows: list[tuple[float, float, float]] = []
+    running = 0.0
+    rates = np.geomspace(lowest, highest, steps).tolist()
+    for step, lr in enumerate(tqdm(rates, desc="find-lr", unit="step", disable=None)):
+        images, labels = next(batches)
+        loss_sum, _ = trainer.step(images, labels, lr, derive_seed(config.seed, 0, step))
+
+        value = loss_sum.item() / len(images)
+        running = SMOOTHING * running + (1 - SMOOTHING) * value
+        smoothed = running / (1 - SMOOTHING ** (step + 1))
+        if not math.isfinite(value) or (rows and smoothed > BLOWN_UP * min(row[2] for row in rows)):
+            break
+        rows.append((lr, value, smoothed))
+    if len(rows) < steps // 4:
+        raise InputError(f"the loss blew up after {len(rows)} steps, at a rate of {rates[len(rows)]:.1e}; start lower")
+    return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
+
+
+def suggest_lr(curve: pd.DataFrame) -> float:
+    """The rate at which the smoothed loss falls fastest, by the logarithm of the rate, before its lowest point."""
+    lowest = int(curve["smoothed"].to_numpy().argmin())
+    if lowest < 2:
+        raise InputError("the loss only rose; start lower with --lowest")
+    falling = curve.iloc[: lowest + 1]
+    slopes = np.gradient(falling["smoothed"].to_numpy(), np.log(falling["lr"].to_numpy()))
+    return float(falling["lr"].to_numpy()[slopes.argmin()])
+
+
+def plot_curve(curve: pd.DataFrame, suggested: float) -> Figure:
+    """Loss over the rate, on a logarithmic axis, with the suggestion marked."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    panel = figure.subplots()
+    panel.semilogx(curve["lr"], curve["loss"], color="#bbbbbb", linewidth=0.8, label="of each batch")
+    panel.semilogx(curve["lr"], curve["smoothed"], color="#1f77b4", label="running mean")
+    panel.axvline(suggested, color="#d62728", linestyle="--", label=f"suggested: {suggested:.2g}")
+    panel.set(xlabel="learning rate", ylabel="training loss", ylim=(0, 1.5 * curve["smoothed"].iloc[0]))
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False)
+    return figure
+
+
+def _batches(loader: BatchLoader, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches without end, every epoch in an order of its own."""
+    for epoch in itertools.count():
+        yield from loader.epoch(torch.Generator().manual_seed(derive_seed(seed, epoch)))

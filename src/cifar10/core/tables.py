@@ -1,0 +1,114 @@
+"""Reading and writing the competition's `id,label` tables.
+
+Strict on purpose: with its defaults pandas reads a truncated, shifted or doubled label file without complaint.
+"""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from cifar10.core.config import InputError
+from cifar10.core.files import atomic_write
+
+HEADER = ["id", "label"]
+MAX_ID_DIGITS = 18  # what fits into 64 bits
+MAX_LABEL_CHARACTERS = 200
+MAX_BYTES = 1 << 25  # eight times Kaggle's largest table
+_LONE_CR = re.compile(r"\r(?!\n)")
+_ID = re.compile(rf"0|[1-9][0-9]{{0,{MAX_ID_DIGITS - 1}}}")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read an `id,label` CSV: columns `id` (int64) and `label` (str), in file order, indexed 0..n-1.
+
+    LF or CRLF line ends, a UTF-8 byte-order mark and quoted fields are all accepted; a header without rows is too.
+
+    Raises:
+        InputError: naming the file and the line of the first thing wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; no table of ids and labels")
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; expected the header id,label and a row for each image")
+
+    if lone := _LONE_CR.search(text):
+        line = text.count("\n", 0, lone.start()) + 1
+        raise InputError(f"{path}: line {line}: ends with CR alone; save it with LF or CRLF line ends")
+
+    ids: list[str] = []
+    labels: list[str] = []
+    try:
+        rows = _reader(text)
+        is_sound = next(rows) == HEADER
+        for number, label in rows:
+            ids.append(number)
+            labels.append(label)
+    except (csv.Error, ValueError):  # a row of more or fewer than two fields
+        is_sound = False
+    if not (is_sound and _are_sound(ids, labels)):
+        _tell_the_first_mistake(text, path)
+    return pd.DataFrame({"id": np.array(ids, dtype=np.int64), "label": pd.Series(labels, dtype="str")})
+
+
+def _reader(text: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _are_sound(ids: list[str], labels: list[str]) -> bool:
+    """Whether nothing is wrong with any row: column by column, quicker than looking at one row after the other."""
+    return (
+        all(map(str.isdecimal, ids))
+        and all(len(text) <= MAX_ID_DIGITS for text in ids)
+        and [str(int(text)) for text in ids] == ids  # no zeros in front, no digits of other scripts
+        and len(set(ids)) == len(ids)
+        and all(_is_sound_label(label) for label in set(labels))
+    )
+
+
+def _is_sound_label(label: str) -> bool:
+    return label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
+
+
+def _tell_the_first_mistake(text: str, path: Path) -> NoReturn:
+    """Go through a table that is known to have one, line by line."""
+    rows = _reader(text)
+    lines_by_id: dict[int, int] = {}
+    try:
+        header = next(rows)
+        if header != HEADER:
+            raise InputError(f"{path}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
+        for row in rows:
+            _check_row(row, f"{path}: line {rows.line_num}", lines_by_id)
+            lines_by_id[int(row[0])] = rows.line_num
+    except csv.Error as error:
+        raise InputError(f"{path}: line {rows.line_num}: {error}") from None
+    raise AssertionError(f"{path}: no mistake")
+
+
+def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
+    if len(row) != 2:
+        raise InputError(f"{where}: expected 2 fields (id,label), found {len(row)}")
+    if not _ID.fullmatch(row[0]):
+        raise InputError(f"{where}: id {row[0][:40]!r} is not a whole number")
+    if not row[1] or row[1] != row[1].strip():
+        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is empty or padded with spaces")
+    if not _is_sound_label(row[1]):
+        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is too long or cannot be printed")
+    if int(row[0]) in lines_by_id:
+        raise InputError(f"{where}: id {row[0]} is there twice (first in line {lines_by_id[int(row[0])]})")
+
+
+def write_csv(path: Path, table: pd.DataFrame, line_end: str = "\n") -> None:
+    """Write a table with full float precision, whole or not at all. Kaggle's own files end lines with CRLF."""
+    atomic_write(path, table.to_csv(index=False, lineterminator=line_end))

@@ -1,0 +1,1 @@
+"""The prepared arrays, and batches of them."""

@@ -1,0 +1,113 @@
+"""Several processes, one for each device, on torch's own engines: torchrun starts and torch.distributed joins them."""
+
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+
+from cifar10.core.config import MENDABLE, PARAMS, InputError
+
+SECONDS_TO_SPEAK = 5.0
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that work on one run; alone, every method is the identity."""
+
+    rank: int = 0  # 0 .. size - 1
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that prints and writes."""
+        return self.rank == 0
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch that all have: contiguous, the first parts one longer where it is uneven."""
+        return batch if self.size == 1 else batch.tensor_split(self.size)[self.rank]
+
+    def sum(self, values: Float[Tensor, " values"]) -> Float[Tensor, " values"]:
+        """The sum over all processes, on each of them."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def gather(self, parts: Float[Tensor, "part columns"], total: int) -> Float[Tensor, "total columns"]:
+        """The `share`s of a table with `total` rows, put together again on each process."""
+        if self.size == 1:
+            return parts
+        longest = -(-total // self.size)
+        padded = torch.cat([parts, parts.new_zeros(longest - len(parts), parts.shape[1])])
+        gathered = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(gathered, padded)
+        lengths = [len(rows) for rows in torch.arange(total).tensor_split(self.size)]
+        return torch.cat([table[:length] for table, length in zip(gathered, lengths, strict=True)])
+
+
+def join(device_type: str) -> World:
+    """The world that torchrun put this process into (NCCL between GPUs, gloo between CPUs), or a world of one."""
+    if "RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+    return current_world()
+
+
+def current_world() -> World:
+    """The world that was joined before, or a world of one."""
+    return World(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else World()
+
+
+def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) -> Callable[..., None]:
+    """A stage that starts itself `num_processes()` times under torchrun where more than one process is asked for.
+
+    Under torchrun already (`torchrun --nnodes 2 ... -m cifar10.stages.train ...` on several hosts), it just runs. What
+    a person can mend is mostly the same in every process: the first one tells it and torchrun ends the others, which
+    wait with theirs.
+    """
+
+    def start(*paths: Path) -> None:
+        if "RANK" not in os.environ and (count := num_processes()) > 1:
+            return _torchrun(count, [str(path) for path in paths])
+        try:
+            main(*paths)
+        except MENDABLE:
+            if int(os.environ.get("RANK", 0)) > 0:
+                time.sleep(SECONDS_TO_SPEAK)
+            raise
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+
+    return start
+
+
+def _torchrun(count: int, arguments: list[str]) -> None:
+    """What `torchrun --standalone --nproc-per-node COUNT -m MODULE ARGUMENTS` does, without its report of a failure."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    if torch.cuda.is_available() and count > torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise InputError(f"{PARAMS}: runtime.num_processes: {count} processes need as many GPUs; {there} are visible")
+    specification = sys.modules["__main__"].__spec__
+    assert specification
+    # torch divides the cores among the processes of one machine only where it is told to.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=str(uuid.uuid4()),
+        rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
+    )  # fmt: skip
+    logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
+    try:
+        elastic_launch(config, sys.executable)("-m", specification.name, *arguments)
+    except (ChildFailedError, SignalException):
+        sys.exit(1)  # the process that failed has said why; a signal has been passed on

@@ -1,0 +1,242 @@
+"""The page itself: gathers what each section shows and fills the template."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from cifar10.core.files import atomic_write
+from cifar10.data.batches import normalize
+from cifar10.data.dataset import ImageSet, PreparedData
+from cifar10.evaluation.calibration import expected_calibration_error, fit_temperature, reliability_bins
+from cifar10.evaluation.metrics import accuracy_interval, count_confusions, macro_f1_interval
+from cifar10.evaluation.report import figures
+from cifar10.evaluation.report.figures import draw
+from cifar10.evaluation.report.gradcam import gradcam
+from cifar10.evaluation.report.inside import feature_maps, first_filters
+from cifar10.evaluation.report.pictures import (
+    color_uris,
+    grey_uris,
+    most_confident,
+    overlay_uri,
+    rows_by_class,
+    spread,
+    to_uri,
+)
+from cifar10.models import count_parameters
+from cifar10.models.checkpoint import TrainedModel
+from cifar10.models.ensemble import members_of
+
+MAX_PREDICTIONS, MAX_MISTAKES, MAX_LOOKS_OF_EACH_KIND = 27, 18, 6
+MAX_FILTERS, MAX_MAPS, MAX_EXAMPLES_OF_CLASS, MAX_CONFLICTS = 64, 32, 6, 8
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A part whose labels are known, and what the model said of it."""
+
+    images: ImageSet
+    logits: Float[Tensor, "images classes"]  # on the CPU
+    score: dict[str, Any]  # as `metrics.score` returns it; of an ensemble, with `judging.member_figures`
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the run comes from. What is not known is empty."""
+
+    commit: str
+    code_commit: str  # the one that has the code which trained the model
+    changed_params: dict[str, Any]
+    machine: dict[str, Any]  # the one that measured, as `lineage.machine` returns it
+    training: dict[str, Any] | None  # the log of `trainlog`
+    previous: dict[str, dict[str, float]]  # metrics.json of the last commit: part -> accuracy, macro_f1, images
+
+
+def write_report(
+    path: Path,
+    trained: TrainedModel,
+    data: PreparedData,
+    card: dict[str, Any],
+    history: pd.DataFrame,
+    parts: dict[str, Measured],
+    origin: Origin,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        trained: the model, on the device where its pictures are computed; of an ensemble, its first network's.
+        data: the prepared data; `card` is what `prepare` says of it.
+        card: `reports/data.json`.
+        history: one row for each epoch (`reports/train/history.csv`).
+        parts: by name; the first is the one that is shown image by image. There may be none.
+        origin: told at the head and the foot of the page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cifar10.evaluation.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = next(iter(parts.values()), None)
+    members = members_of(trained.model)
+    first = replace(trained, model=members[0])
+    page = environment.get_template("page.html.j2").render(
+        model=trained.config,
+        parameters=count_parameters(first.model),
+        members=len(members),
+        out_of_fold=len(data.folds) > 1,
+        classes=trained.classes,
+        parts={name: _headline(part, origin.previous.get(name)) for name, part in parts.items()},
+        shown_part=next(iter(parts), None),
+        origin=origin,
+        provenance=trained.provenance,
+        training=_training(history),
+        by_class=_by_class(shown, trained.classes) if shown else None,
+        pictures=_pictures(shown, first) if shown else None,
+        inside=_inside(first, shown.images.images[0] if shown else data.labelled.images[data.train_rows[0]]),
+        calibration=_calibration(shown) if shown else None,
+        data=_data(data, card),
+    )
+    atomic_write(path, page)
+
+
+def _headline(part: Measured, previous: dict[str, float] | None) -> dict[str, Any]:
+    """The two figures with their 95 % intervals, and by how much they moved since the last commit."""
+    counts = _confusions(part)
+    return {
+        **part.score,
+        "accuracy_interval": accuracy_interval(int(np.trace(counts)), len(part.images)),
+        "macro_f1_interval": macro_f1_interval(counts, np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))),
+        "change": {key: part.score[key] - previous[key] for key in ("accuracy", "macro_f1")} if previous else None,
+    }
+
+
+def _confusions(part: Measured) -> Int64[np.ndarray, "true predicted"]:
+    return count_confusions(part.images.labels, part.logits.argmax(1).numpy(), part.logits.shape[1])
+
+
+def _training(history: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "epochs": len(history),
+        "best_epoch": figures.best_epoch(history),
+        "curves": {
+            quantity: draw(quantity, figures.plot_curve, history, quantity) for quantity in ("loss", "accuracy", "lr")
+        },
+    }
+
+
+def _by_class(part: Measured, classes: list[str]) -> dict[str, Any]:
+    counts = _confusions(part)
+    return {
+        "f1": draw("f1", figures.plot_f1, part.score["per_class"]),
+        "confusion": draw("confusion", figures.plot_confusion, counts, classes),
+        "worst": worst_confusions(counts, classes),
+    }
+
+
+def worst_confusions(
+    counts: Int64[np.ndarray, "true predicted"], classes: list[str], most: int = 5
+) -> list[dict[str, Any]]:
+    """The most frequent mistakes, most frequent first: true class, predicted class, count, images of the true class."""
+    wrong = counts * ~np.eye(len(classes), dtype=bool)
+    cells = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    return [
+        {"true": classes[row], "predicted": classes[column], "count": int(count), "of": int(counts[row].sum())}
+        for row, column in zip(*np.unravel_index(cells, wrong.shape), strict=True)
+        if (count := wrong[row, column])
+    ]
+
+
+def _pictures(part: Measured, trained: TrainedModel) -> dict[str, Any]:
+    """A fair sample of predictions, the most confident mistakes, and where the network looked for some of both."""
+    confidence, predicted = part.logits.double().softmax(1).max(1)
+    labels = torch.from_numpy(part.images.labels)
+    right = predicted == labels
+
+    def tell(row: int) -> dict[str, Any]:
+        return {
+            "image": to_uri(part.images.images[row]),
+            "true": trained.classes[labels[row]],
+            "predicted": trained.classes[predicted[row]],
+            "confidence": confidence[row].item(),
+            "right": bool(right[row]),
+        }
+
+    mistakes = most_confident(confidence, ~right, MAX_MISTAKES)
+    hits = [row for row in spread(len(labels), 2 * MAX_LOOKS_OF_EACH_KIND) if right[row]][:MAX_LOOKS_OF_EACH_KIND]
+    looked_at = hits + mistakes[:MAX_LOOKS_OF_EACH_KIND]
+    images = torch.from_numpy(part.images.images[looked_at])
+    heat = gradcam(trained.model, _pixels(images, trained), predicted[looked_at].to(_device(trained.model)))
+    return {
+        "sample": [tell(row) for row in spread(len(labels), MAX_PREDICTIONS)],
+        "mistakes": [tell(row) for row in mistakes],
+        "num_mistakes": int((~right).sum()),
+        "looks": [
+            tell(row) | {"overlay": overlay_uri(image, map_)}
+            for row, image, map_ in zip(looked_at, images, heat, strict=True)
+        ],
+    }
+
+
+def _inside(trained: TrainedModel, image: np.ndarray) -> dict[str, Any]:
+    filters = first_filters(trained.model)
+    maps = feature_maps(trained.model, _pixels(torch.from_numpy(image[None].copy()), trained))
+    return {
+        "filters": color_uris(filters, MAX_FILTERS),
+        "num_filters": len(filters),
+        "filter_side": filters.shape[-1],
+        "image": to_uri(image),
+        "maps": [{"tiles": grey_uris(each, MAX_MAPS), "count": len(each), "side": each.shape[-1]} for each in maps],
+    }
+
+
+def _calibration(part: Measured) -> dict[str, Any]:
+    labels = torch.from_numpy(part.images.labels)
+    temperature = fit_temperature(part.logits, labels)
+    correct = part.logits.argmax(1) == labels
+    before, after = (
+        reliability_bins((part.logits.double() / t).softmax(1).amax(1), correct) for t in (1.0, temperature)
+    )
+    return {
+        "figure": draw("reliability", figures.plot_reliability, before),
+        "error": expected_calibration_error(before),
+        "temperature": temperature,
+        "error_after": expected_calibration_error(after),
+    }
+
+
+def _data(data: PreparedData, card: dict[str, Any]) -> dict[str, Any]:
+    parts = {"training": card["train"]["per_class"], "validation": card["validation"]["per_class"]}
+    rows = rows_by_class(data.labelled.labels[data.train_rows], len(data.classes), MAX_EXAMPLES_OF_CLASS)
+    return {
+        "card": card,
+        "counts": draw("counts", figures.plot_class_counts, parts),
+        "examples": {
+            name: [to_uri(image) for image in data.labelled.images[data.train_rows[of_class]]]
+            for name, of_class in zip(data.classes, rows, strict=True)
+        },
+        "conflicts": [
+            [
+                {"image": to_uri(data.labelled.images[row]), "id": number, "label": label}
+                for number, label in group.items()
+                for row in np.flatnonzero(data.labelled.ids == int(number))
+            ]
+            for group in card["near_duplicates"]["different_labels"][:MAX_CONFLICTS]
+        ],
+    }
+
+
+def _pixels(images: Tensor, trained: TrainedModel) -> Tensor:
+    return normalize(images.to(_device(trained.model)), trained.mean, trained.std)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,246 @@
+"""7z archives of numbered images, read in memory: nothing is extracted to disk.
+
+The only module that uses py7zr.
+"""
+
+import gc
+import re
+import shutil
+import subprocess
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import py7zr
+from py7zr.compressor import SevenZipDecompressor
+from py7zr.helpers import ArchiveTimestamp
+from py7zr.py7zr import ArchiveFile
+from tqdm import tqdm
+
+from cifar10.core.config import InputError
+from cifar10.core.files import atomic_path
+from cifar10.images.codec import MAX_ENCODED_BYTES
+from cifar10.images.readahead import read_ahead
+
+# `train/17.png`: one image, named by its id, at most one folder deep. Nothing else is read out of an archive.
+_NUMBERED_IMAGE = re.compile(r"(?:[\w-]+/)?(0|[1-9][0-9]{0,17})\.(?:png|jpg|jpeg)", re.IGNORECASE)
+
+# Written into every member, so that the same images always make the same archive (FILETIME of 2013-10-19, the day
+# on which Kaggle's own files are dated).
+_MEMBER_TIME = ArchiveTimestamp(130266144000000000)
+
+MAX_MEMBERS = 1_000_000
+
+_LZMA = {b"\x03\x01\x01", b"\x21"}  # LZMA and LZMA2 by their numbers in the format
+
+# Decompression runs ahead by this much at most: what the test images gain while the labelled ones are dealt with.
+PIECE_BYTES = 1 << 20
+MAX_PIECES_AHEAD = 192
+
+
+def image_id(name: str) -> int | None:
+    """The id in a member name such as `train/17.png`, or None where the name has another form."""
+    match = _NUMBERED_IMAGE.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+class Member(NamedTuple):
+    """One image in an archive, as the header describes it."""
+
+    id: int
+    name: str
+    num_bytes: int
+    crc32: int | None
+
+
+class _Block(NamedTuple):
+    """Members that were compressed as one stream (7-Zip's word is folder)."""
+
+    position: int  # in the file
+    packed_bytes: int
+    num_bytes: int
+    methods: Any  # in py7zr's terms
+    sizes: list[int]  # after each of the methods
+    crc32: int | None
+
+
+@dataclass(frozen=True)
+class ImageArchive:
+    """A 7z archive of numbered images: its header, and a way to read them all."""
+
+    path: Path
+    members: list[Member]
+    blocks: list[_Block]
+
+    @contextmanager
+    def read(self) -> Iterator[Iterator[tuple[Member, bytes]]]:
+        """Yield an iterator over all members and their bytes, in the archive's order, one decompression pass.
+
+        A thread begins at once to decompress, so that two archives are read side by side; it keeps at most
+        MAX_PIECES_AHEAD of PIECE_BYTES in memory. The iterator raises InputError at the first damaged member.
+        """
+        with read_ahead(self._decompress(), MAX_PIECES_AHEAD) as pieces:
+            yield self._split(pieces)
+
+    def _decompress(self) -> Generator[bytes, None, None]:
+        """The bytes of all members, one after the other, in pieces; LZMA by 7-Zip's program where it is installed."""
+        program = shutil.which("7zz")
+        is_lzma = all(method["method"] in _LZMA for block in self.blocks for method in block.methods)
+        with _one_line(self.path), self.path.open("rb") as file:
+            if program and is_lzma:
+                yield from _run_7zip(program, self.path)
+                return
+            for block in self.blocks:
+                file.seek(block.position)
+                yield from _decompress_block(block, file)
+
+    def _split(self, pieces: Iterator[bytes]) -> Iterator[tuple[Member, bytes]]:
+        piece, start = b"", 0
+        for member in self.members:
+            while len(piece) - start < member.num_bytes:
+                more = next(pieces, None)
+                if more is None:
+                    raise InputError(_damaged(self.path, "data ends too early"))
+                piece, start = piece[start:] + more, 0
+            data = piece[start : start + member.num_bytes]
+            start += member.num_bytes
+            if member.crc32 not in (None, zlib.crc32(data)):
+                raise InputError(_damaged(self.path, f"wrong checksum of {member.name}"))
+            yield member, data
+        left = list(pieces)  # raises where the last block's own checksum, known after its last piece, is wrong
+        assert not left
+
+
+def _run_7zip(program: str, path: Path) -> Iterator[bytes]:
+    """What `7zz e -so` writes: all members in the archive's order. Quicker than liblzma, and on a core of its own.
+
+    Each member's checksum is verified by the reader, so all that is asked of the program is its exit code.
+    """
+    command = [program, "e", "-so", "-bd", "--", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        assert run.stdout
+        try:
+            while piece := run.stdout.read(PIECE_BYTES):
+                yield piece
+            if run.wait():
+                raise py7zr.Bad7zFile("the data are damaged or end too early")
+        finally:
+            run.kill()
+
+
+def _decompress_block(block: _Block, file: BinaryIO) -> Iterator[bytes]:
+    """A block in pieces of PIECE_BYTES or less, by whatever methods py7zr knows; `file` stands at its beginning."""
+    decompressor = SevenZipDecompressor(block.methods, block.packed_bytes, block.sizes, block.crc32)
+    missing = block.num_bytes
+    while missing:
+        before = file.tell()
+        piece = bytes(decompressor.decompress(file, min(missing, PIECE_BYTES)))
+        if not piece and file.tell() == before:
+            raise py7zr.Bad7zFile("data ends too early")
+        missing -= len(piece)
+        yield piece
+    if block.crc32 is not None and not decompressor.check_crc():
+        raise py7zr.Bad7zFile("wrong checksum")
+
+
+def open_images(path: Path) -> ImageArchive:
+    """Read the header of a 7z archive of images named by their ids; nothing is decompressed.
+
+    Raises:
+        InputError: not a 7z archive, encrypted, a member that is not a numbered image, one that is too large, or an
+            id that is there twice.
+    """
+    gc.disable()  # it would go through the growing list of members again and again
+    try:
+        return _read_header(path)
+    finally:
+        gc.enable()
+        gc.collect()  # py7zr's own view of it, a kilobyte for each member, holds itself in memory by a circle
+
+
+def _read_header(path: Path) -> ImageArchive:
+    with _one_line(path), path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
+        if archive.needs_password():
+            raise py7zr.PasswordRequired([], "the data are encrypted")
+        members, blocks = _check_members(path, archive.files), _list_blocks(archive)
+        if sum(member.num_bytes for member in members) != sum(block.num_bytes for block in blocks):
+            raise py7zr.Bad7zFile("sizes contradict each other")
+        return ImageArchive(path, members, blocks)
+
+
+def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
+    """The images of an archive; refuses what must not be read before anything is decompressed."""
+    members: dict[int, Member] = {}
+    for file in files:
+        name, num_bytes = file.filename, file.uncompressed
+        if file.is_directory and not num_bytes:
+            continue
+        number = image_id(name)
+        if number is None or file.is_symlink:
+            raise InputError(f"{path}: member {name[:60]!r} is not an image named by its id (17.png)")
+        if number in members:
+            raise InputError(f"{path}: id {number} is there twice ({members[number].name} and {name})")
+        if not 0 <= num_bytes <= MAX_ENCODED_BYTES:
+            raise InputError(f"{path}: {name} has {num_bytes:,} bytes; not a 32x32 image")
+        members[number] = Member(number, name, num_bytes, file.crc32)
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{path}: {len(members):,} images; at most {MAX_MEMBERS:,} are read")
+    return list(members.values())
+
+
+def _list_blocks(archive: py7zr.SevenZipFile) -> list[_Block]:
+    """Where the blocks lie and how they are compressed."""
+    streams = archive.header.main_streams
+    if streams is None:  # no member has any bytes
+        return []
+    assert streams.packinfo is not None
+    assert streams.unpackinfo is not None
+    start = archive.afterheader + streams.packinfo.packpos
+    packed = zip(streams.packinfo.packpositions, streams.packinfo.packsizes, streams.unpackinfo.folders, strict=False)
+    return [
+        _Block(start + position, size, f.get_unpack_size(), f.coders, f.unpacksizes, f.crc if f.digestdefined else None)
+        for position, size, f in packed
+    ]
+
+
+def write_7z(path: Path, members: Iterable[tuple[str, bytes]], compress: bool = True) -> None:
+    """Write a 7z archive of `(name, bytes)` pairs; the same pairs give the same file, byte for byte.
+
+    `compress=False` stores the members as they are: right for JPEG files, which LZMA does not make smaller.
+    """
+    method: dict[str, int] = {"id": py7zr.FILTER_LZMA2, "preset": 6} if compress else {"id": py7zr.FILTER_COPY}
+    with atomic_path(path) as partial, _Timeless(partial, "w", filters=[method]) as archive:
+        for name, data in tqdm(members, desc=f"packing {path.name}", unit=" images", disable=None):
+            archive.writestr(data, name)
+
+
+class _Timeless(py7zr.SevenZipFile):
+    """A 7z writer whose members carry a fixed time instead of the clock's."""
+
+    @staticmethod
+    def _make_file_info_from_name(bio: Any, size: int, arcname: str) -> Any:
+        info = py7zr.SevenZipFile._make_file_info_from_name(bio, size, arcname)
+        info["creationtime"] = info["lastwritetime"] = info["lastaccesstime"] = _MEMBER_TIME
+        return info
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Turn py7zr's many ways to fail into one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found") from None
+    except py7zr.PasswordRequired:
+        raise InputError(f"{path}: the archive is encrypted; the competition's files are not") from None
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:  # py7zr raises its own, lzma's, struct's, and on damage KeyError, TypeError and others
+        raise InputError(_damaged(path, " ".join(str(error).split())[:80] or type(error).__name__)) from None
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path}: not a whole 7z archive ({reason}); fetch it again"

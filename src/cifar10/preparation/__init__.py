@@ -1,0 +1,1 @@
+"""What `prepare` makes of images and labels: split, duplicates, data card."""

@@ -1,0 +1,65 @@
+import json
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from cifar10.app.cli import METRICS, REPORT, main
+
+
+def test_results_tell_the_figures_and_the_files(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    METRICS.parent.mkdir(parents=True)
+    METRICS.write_text(json.dumps({"validation": {"accuracy": 0.98765, "macro_f1": 0.9, "images": 1234}}))
+    main(["results"])
+    out = capsys.readouterr().out
+    assert "validation  accuracy 0.9877   macro F1 0.9000   (1,234 images)" in out
+    assert "submissions/submission.csv" in out
+    assert "reports/report.html" in out
+
+
+def test_results_without_a_run_is_one_line(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["results"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "error: reports/eval/metrics.json: not found; `dvc repro` makes it\n"
+
+
+def test_the_command_is_installed():
+    command = Path(sys.executable).with_name("cifar10")
+    help_text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
+    assert "results" in help_text
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    REPORT.parent.mkdir(parents=True)
+    REPORT.write_text("<html></html>")
+    return tmp_path / REPORT
+
+
+def test_show_prints_the_path_and_opens_only_when_asked(report: Path, monkeypatch, capsys):
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: not opened.append(address))
+    main(["show"])
+    assert capsys.readouterr().out == f"{report}\n"
+    assert opened == []
+    main(["show", "--open"])
+    assert capsys.readouterr().out == f"{report}\n"
+    assert opened == [report.as_uri()]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_show_without_a_browser_or_a_report_is_one_line(report: Path, monkeypatch, capsys, there):
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    if not there:
+        report.unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["show", "--open"])
+    assert stop.value.code == 1
+    by_hand, missing = f"{report}: no browser could be started here", f"{REPORT}: not found; `dvc repro` makes it\n"
+    assert capsys.readouterr().err.startswith(f"error: {by_hand if there else missing}")

@@ -1,0 +1,147 @@
+"""Two real processes on gloo, started as a user starts them."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from conftest import ROOT, write_params, write_tiny
+
+from cifar10.data.batches import BatchLoader
+from cifar10.data.dataset import PreparedData, load_prepared, write_description
+from cifar10.engine.processes import World
+
+RECIPE = {"model.name": "lenet", "epochs": 3, "batch_size": 12, "lr": 0.05, "augment.cutout_size_pixels": 8}
+MODEL, REPORTS, SUBMISSION = Path("models/model.pt"), Path("reports"), Path("submissions/submission.csv")
+
+
+@pytest.mark.parametrize(("length", "shares"), [(12, [6, 6]), (7, [4, 3]), (1, [1, 0])])
+def test_shares_are_contiguous_and_complete(length, shares):
+    batch = torch.arange(length)
+    parts = [World(rank, 2).share(batch) for rank in range(2)]
+    assert [len(part) for part in parts] == shares
+    assert (torch.cat(parts) == batch).all()
+    assert World().share(batch) is batch
+
+
+def test_a_last_batch_that_leaves_a_process_short_sits_the_epoch_out(tiny_data: PreparedData):
+    """38 images in batches of 12 leave 2: enough for one process, not for two."""
+    sizes = [BatchLoader(tiny_data.train, 12, torch.device("cpu"), count).images_per_epoch for count in (1, 2)]
+    assert sizes == [38, 36]
+
+
+def stage(folder: Path, name: str, *paths: Path | str, command: tuple[str, ...] = (sys.executable,)) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [*command, "-m", f"cifar10.stages.{name}", *map(str, paths)],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_all(folder: Path, prepared: Path, **changes: int) -> str:
+    folder.mkdir()
+    write_params(folder / "params.yaml", {**RECIPE, **{f"runtime.{key}": value for key, value in changes.items()}})
+    write_tiny(folder / "raw")
+    out = stage(folder, "train", prepared, MODEL, REPORTS / "train")
+    stage(folder, "predict", prepared, "raw/sampleSubmission.csv", MODEL, SUBMISSION)
+    return out
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny dataset with 31 training images: two processes cannot share the last batch of 7 evenly."""
+    folder = tmp_path_factory.mktemp("uneven") / "prepared"
+    shutil.copytree(tiny_prepared, folder)
+    shutil.copy(tiny_prepared.with_name("data.json"), folder.parent)
+    data = load_prepared(folder)
+    np.save(folder / "train_rows.npy", data.train_rows[:31])
+    write_description(folder, data.classes, data.mean, data.std)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one") / "run"
+    run_all(folder, prepared)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("two") / "run"
+    return folder, run_all(folder, prepared, num_processes=2)
+
+
+def test_two_processes_follow_the_loss_curve_of_one(alone: Path, together: tuple[Path, str]):
+    one, two = (pd.read_csv(folder / REPORTS / "train/history.csv") for folder in (alone, together[0]))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-5)
+    weights = [torch.load(folder / MODEL, weights_only=True)["state_dict"] for folder in (alone, together[0])]
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], rtol=1e-4, atol=1e-5)
+
+
+def test_predictions_of_two_processes_are_those_of_one(alone: Path, together: tuple[Path, str]):
+    assert (together[0] / SUBMISSION).read_bytes() == (alone / SUBMISSION).read_bytes()
+
+
+def test_one_process_speaks_for_all(together: tuple[Path, str]):
+    lines = together[1].splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 3
+    assert "2 processes on cpu" in lines[0]
+
+
+def test_evaluate_shares_its_images_too(prepared: Path, together: tuple[Path, str]):
+    folder = together[0]
+    outs = (REPORTS / "eval", REPORTS / "report.html")
+    stage(folder, "evaluate", prepared, MODEL, REPORTS / "train/history.csv", prepared.with_name("data.json"), *outs)
+    assert json.loads((folder / "reports/eval/metrics.json").read_text())["validation"]["images"] == 10
+
+
+def test_torchruns_own_command_does_the_same(prepared: Path, alone: Path, tmp_path: Path):
+    """As each of several hosts runs it."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    command = (sys.executable, *torchrun, "--rdzv-endpoint", f"localhost:{port}")
+    stage(alone, "predict", prepared, "raw/sampleSubmission.csv", MODEL, tmp_path / "submission.csv", command=command)
+    assert (tmp_path / "submission.csv").read_bytes() == (alone / SUBMISSION).read_bytes()
+
+
+def test_all_end_with_the_dvc_that_started_them(prepared: Path, tmp_path: Path):
+    write_params(tmp_path / "params.yaml", {**RECIPE, "epochs": 100_000, "runtime.num_processes": 2})
+    command = [sys.executable, "-m", "cifar10.stages.train", str(prepared), "model.pt", "reports"]
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command], cwd=tmp_path,
+        env={**os.environ, "DVC_STAGE": "train", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert dvc.stdout
+    assert any(line.startswith("epoch ") for line in dvc.stdout)
+    processes = psutil.Process(dvc.pid).children(recursive=True)
+    assert sum("cifar10.stages.train" in process.cmdline() for process in processes) == 3  # torchrun's and its two
+    dvc.kill()
+    dvc.wait()
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    assert "Traceback" not in dvc.communicate()[1]
+
+
+def test_an_error_is_told_once_and_on_one_line(prepared: Path, tmp_path: Path):
+    write_params(tmp_path / "params.yaml", {**RECIPE, "runtime.num_processes": 2, "model.stem_max_pool": True})
+    done = subprocess.run(
+        [sys.executable, "-m", "cifar10.stages.train", prepared, "model.pt", "reports"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "error: params.yaml: model.stem_max_pool: lenet has no such option; set it to null\n"
+    assert not (tmp_path / "model.pt").exists()

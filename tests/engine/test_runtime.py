@@ -1,0 +1,80 @@
+import pytest
+import torch
+from conftest import train_config
+
+from cifar10.core.config import InputError
+from cifar10.engine.runtime import Runtime, RuntimeConfig
+
+
+def config(**changes) -> RuntimeConfig:
+    return train_config().runtime.model_copy(update={"device": "cpu", **changes})
+
+
+def test_auto_takes_the_gpu_where_there_is_one():
+    assert (Runtime(config(device="auto")).device.type == "cuda") == torch.cuda.is_available()
+
+
+def test_auto_precision_is_exact_on_the_cpu():
+    assert Runtime(config()).precision == "float32"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there_is_one_line():
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: runtime\.device: no cuda device here; use auto or one of: .*cpu$"
+    ):
+        Runtime(config(device="cuda"))
+
+
+def test_autocast_computes_in_the_chosen_precision():
+    layer = torch.nn.Linear(4, 4)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        with Runtime(config(precision=precision)).autocast():
+            assert layer(torch.zeros(2, 4)).dtype == dtype
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_weights_lie_in_the_chosen_order(channels_last):
+    model = Runtime(config(channels_last=channels_last)).place(torch.nn.Conv2d(3, 8, 3))
+    weight = next(model.parameters())
+    assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("device", "precision", "batch_size", "told"),
+    [
+        ("cuda", "float32", 1024, "GPU memory with batch_size 1024; try batch_size 512, or runtime.precision bfloat16"),
+        ("cuda", "bfloat16", 1024, "GPU memory with batch_size 1024; try batch_size 512, or another model.name"),
+        ("cpu", "bfloat16", 3, "memory with batch_size 3; try another model.name"),
+    ],
+)
+def test_out_of_memory_is_one_line(error, device, precision, batch_size, told):
+    runtime = Runtime(config(precision=precision))
+    runtime.device = torch.device(device)
+    with pytest.raises(InputError) as raised, runtime.memory_for("batch_size", batch_size, smallest=2):
+        raise error
+    assert str(raised.value).startswith(f"out of {told}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_processor_that_runs_out_says_so_itself():
+    """The allocator's real error: 4 exabytes."""
+    with pytest.raises(InputError, match=r"^out of memory with b 4; try b 2"), Runtime(config()).memory_for("b", 4, 1):
+        torch.empty(2**60)
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).memory_for("batch_size", 4, 2):
+        raise RuntimeError("shape")
+
+
+def test_it_says_what_it_runs_on():
+    assert str(Runtime(config())) == f"cpu, {torch.get_num_threads()} threads, float32"

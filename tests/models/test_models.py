@@ -1,0 +1,155 @@
+import pytest
+import torch
+import torchvision
+from conftest import train_config
+from torch import nn
+
+from cifar10.core.config import InputError
+from cifar10.models import MODELS, ModelConfig, build_model, count_parameters
+from cifar10.models.layers import ACTIVATIONS, INITIALIZERS
+from cifar10.models.resnet import ResNet, resnet18, resnet18_improved
+
+# A convolution has kernel^2 * in * out weights (+ out biases), a batch norm 2 * out, a linear layer in * out + out.
+#
+# lenet    456 + 2,416 + 48,120 + 10,164 + 850
+# cnn2     (1,216 + 32) + (12,832 + 64) + 20,490
+# cnn3     (1,216 + 32) + (12,832 + 64) + (51,264 + 128) + 10,250
+# mynet    (1,792 + 128) + (73,856 + 256) + (73,792 + 128) + (18,464 + 64) + 5,310,464 + 20,490
+# dainet1  (912 + 24) + (2,616 + 48) + (2,604 + 24) + 24,704 + 10,836 + 850
+# dainet7  1,792 + 36,928 + 73,856 + 147,584 + 295,168 + 590,080, norms 2 * 2 * (64 + 128 + 256), 2,570
+#
+# fastnet  13,824 + 36,864 + 147,456 + 3 * 589,824, norm biases 2 * 64 + 4 * 256, head 2,560; the stem is not trained
+#
+# Residual networks have no biases but the head's. ResNet-18 by stages:
+#   stage 1: 4 * 9 * 64 * 64 + 4 * 128                                            =   147,968
+#   stage 2: 9 * 64 * 128 + 3 * 9 * 128 * 128 + 64 * 128 + 5 * 256                =   525,568
+#   stage 3: 9 * 128 * 256 + 3 * 9 * 256 * 256 + 128 * 256 + 5 * 512              = 2,099,712
+#   stage 4: 9 * 256 * 512 + 3 * 9 * 512 * 512 + 256 * 512 + 5 * 1024             = 8,393,728
+#   head:    512 * 10 + 10                                                        =     5,130
+#   stem:    7 * 7 * 3 * 64 + 128 = 9,536                or 3 * 3 * 3 * 64 + 128  =     1,856
+# ResNet-9 has the first block of each:
+#   73,984 + (9 * 64 * 128 + 9 * 128 * 128 + 64 * 128 + 3 * 256) + (... 256) + (... 512) + 5,130 + 1,856
+# ResNet-50 is torchvision's 25,557,032 with 10 classes (- 2,049,000 + 20,490) and the 3x3 stem (- 9,408 + 1,728).
+PARAMETERS = {
+    "lenet": 62_006,
+    "cnn2": 34_634,
+    "cnn3": 75_786,
+    "mynet": 5_499_434,
+    "dainet1": 42_618,
+    "dainet7": 1_149_770,
+    "fastnet": 1_971_328,
+    "resnet9": 73_984 + 230_144 + 919_040 + 3_673_088 + 5_130 + 1_856,
+    "resnet18": 11_181_642,
+    "resnet18_improved": 11_173_962,
+    "resnet18_torchvision": 11_181_642,
+    "resnet50": 23_520_842,
+}
+
+
+def config(name: str, **options) -> ModelConfig:
+    nothing = dict.fromkeys(("stem_max_pool", "activation", "initialization", "pretrained"))
+    return ModelConfig.model_validate({"name": name, **nothing, **options})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_its_pinned_size_and_shape(name):
+    model = build_model(config(name), num_classes=10).eval()
+    assert count_parameters(model) == PARAMETERS[name]
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert build_model(config(name), num_classes=3).eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_overfits_one_batch(name):
+    torch.manual_seed(0)
+    model = build_model(config(name), num_classes=4).train()
+    images, labels = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    loss = torch.tensor(torch.inf)
+    for _ in range(40):
+        loss = nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss.item() < 0.05:
+            break
+    assert loss.item() < 0.2
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_goes_into_every_plain_network(activation):
+    for name in ("lenet", "cnn2", "cnn3", "mynet", "dainet1", "dainet7"):
+        model = build_model(config(name, activation=activation), 10)
+        kinds = [type(module) for module in model.modules()]
+        assert type(ACTIVATIONS[activation]()) in kinds
+        assert (nn.ReLU in kinds) == (activation == "relu")
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        # Glorot and Bengio 2010: variance 2 / (fan in + fan out); He et al. 2015: 2 / fan in.
+        ("xavier_uniform", (2 / (9 * 512 + 9 * 512)) ** 0.5),
+        ("xavier_normal", (2 / (9 * 512 + 9 * 512)) ** 0.5),
+        ("kaiming_uniform", (2 / (9 * 512)) ** 0.5),
+        ("kaiming_normal", (2 / (9 * 512)) ** 0.5),
+        ("orthogonal", (1 / (9 * 512)) ** 0.5),
+    ],
+)
+def test_every_initialization_has_its_published_spread(name, spread):
+    torch.manual_seed(0)
+    model = build_model(config("resnet9", initialization=name), 10)
+    weight = dict(model.named_parameters())["stages.3.0.conv2.weight"]
+    assert weight.std().item() == pytest.approx(spread, rel=0.02)
+    assert set(INITIALIZERS) == {"xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"}
+
+
+def with_torchvisions_names(model: ResNet) -> dict[str, torch.Tensor]:
+    """Our state dict under the keys of torchvision's ResNet."""
+    renamed = {}
+    for key, value in model.state_dict().items():
+        for ours, theirs in (
+            ("stem.0.", "conv1."),
+            ("stem.1.", "bn1."),
+            ("stages.", "layer"),
+            ("shortcut.", "downsample."),
+            ("head.2.", "fc."),
+        ):
+            key = key.replace(ours, theirs)
+        if key.startswith("layer"):
+            key = f"layer{int(key[5]) + 1}{key[6:]}"
+        renamed[key] = value
+    return renamed
+
+
+def test_resnet18_computes_what_torchvisions_does():
+    torch.manual_seed(0)
+    ours = resnet18(num_classes=10).eval()
+    theirs = torchvision.models.resnet18(num_classes=10).eval()
+    theirs.load_state_dict(with_torchvisions_names(ours))
+    images = torch.randn(3, 3, 32, 32)
+    torch.testing.assert_close(ours(images), theirs(images))
+
+
+@pytest.mark.parametrize(("pool", "positions"), [(True, 16), (False, 32)])
+def test_the_improved_stem_keeps_resolution(pool, positions):
+    model = resnet18_improved(num_classes=10, stem_max_pool=pool)
+    assert model.stem(torch.zeros(1, 3, 32, 32)).shape == (1, 64, positions, positions)
+
+
+def test_the_seed_decides_the_weights():
+    weights = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        weights.append(build_model(config("resnet18_improved"), 10).state_dict()["head.2.weight"])
+    assert (weights[0] == weights[1]).all()
+    assert (weights[0] != weights[2]).any()
+
+
+def test_an_option_that_a_model_lacks_is_an_error():
+    with pytest.raises(InputError, match=r"model\.stem_max_pool: lenet has no such option; set it to null"):
+        build_model(config("lenet", stem_max_pool=True), 10)
+
+
+def test_the_default_model_is_the_improved_one():
+    assert train_config().model.name == "resnet18_improved"

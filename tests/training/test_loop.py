@@ -1,0 +1,132 @@
+import dataclasses
+import math
+import shutil
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import train_config
+
+from cifar10.core.config import InputError
+from cifar10.data.batches import normalize
+from cifar10.data.dataset import PreparedData
+from cifar10.engine.reproducibility import derive_seed, seed_globals
+from cifar10.models import build_model
+from cifar10.training.augment import augment
+from cifar10.training.history import EpochResult, summarize
+from cifar10.training.loop import fit
+from cifar10.training.optim import Progress, learning_rate
+
+
+def weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    return [value.clone() for value in model.state_dict().values()]
+
+
+def test_it_learns(tiny_data: PreparedData):
+    _, history = fit(tiny_data, train_config(epochs=6, schedule__name="cosine"))
+    assert [result.epoch for result in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].val_accuracy > 0.9
+    assert all(result.seconds > 0 and result.images_per_second > 0 for result in history)
+
+
+def test_the_same_seed_gives_the_same_bits(tiny_data: PreparedData):
+    config = train_config(epochs=1)
+    first, again, other = (fit(tiny_data, c) for c in (config, config, train_config(epochs=1, seed=1)))
+    assert all((a == b).all() for a, b in zip(weights(first[0]), weights(again[0]), strict=True))
+    assert first[1][0].val_loss == again[1][0].val_loss
+    assert any((a != b).any() for a, b in zip(weights(first[0]), weights(other[0]), strict=True))
+
+
+def test_it_equals_a_loop_written_by_hand(tiny_data: PreparedData):
+    """The whole recipe once more in plain torch: order, augmentation, smoothing, schedule, momentum, sums."""
+    config = train_config(epochs=2, loss__label_smoothing=0.1, augment__cutout_size_pixels=8)
+    model, history = fit(tiny_data, config)
+
+    seed_globals(0)
+    reference = build_model(config.model, 3).to(memory_format=torch.channels_last).train()
+    decayed = [p for p in reference.parameters() if p.ndim > 1]
+    others = [p for p in reference.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decayed, "weight_decay": 5e-4}, {"params": others, "weight_decay": 0}],
+        lr=1.0, momentum=0.9, nesterov=True,
+    )  # fmt: skip
+    images, labels = torch.from_numpy(tiny_data.train.images), torch.from_numpy(tiny_data.train.labels)
+    steps = math.ceil(len(images) / 12)
+    for epoch in range(2):
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive_seed(0, epoch)))
+        total, correct = 0.0, 0
+        for batch, rows in enumerate(order.split(12)):
+            draws = torch.Generator().manual_seed(derive_seed(0, epoch, batch))
+            pixels = normalize(augment(images[rows], config.augment, draws), tiny_data.mean, tiny_data.std)
+            logits = reference(pixels.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.1)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(
+                    config.lr, Progress(epoch * steps + batch, 2 * steps, steps), config.schedule
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+            correct += int((logits.argmax(1) == labels[rows]).sum())
+        assert history[epoch].train_loss == pytest.approx(total / len(images), rel=1e-6)
+        assert history[epoch].train_accuracy == pytest.approx(correct / len(images))
+    assert all((a == b).all() for a, b in zip(weights(model), weights(reference), strict=True))
+
+    reference.eval()
+    val = normalize(torch.from_numpy(tiny_data.val.images), tiny_data.mean, tiny_data.std)
+    with torch.no_grad():
+        logits = reference(val.contiguous(memory_format=torch.channels_last))
+    val_labels = torch.from_numpy(tiny_data.val.labels)
+    assert history[-1].val_loss == pytest.approx(F.cross_entropy(logits, val_labels).item(), rel=1e-6)
+    assert history[-1].val_accuracy == pytest.approx((logits.argmax(1) == val_labels).float().mean().item())
+
+
+def test_without_validation_images_there_are_no_validation_figures(tiny_data: PreparedData):
+    everything = dataclasses.replace(tiny_data, val_rows=tiny_data.val_rows[:0])
+    _, history = fit(everything, train_config(epochs=1))
+    assert math.isnan(history[0].val_loss)
+    assert set(summarize(history)) == {"last"}
+    assert "val_loss" not in summarize(history)["last"]
+
+
+def test_a_plateau_schedule_needs_validation_images(tiny_data: PreparedData):
+    everything = dataclasses.replace(tiny_data, val_rows=tiny_data.val_rows[:0])
+    with pytest.raises(InputError, match="plateau watches validation images"):
+        fit(everything, train_config(schedule__name="plateau"))
+
+
+def test_bfloat16_trains_too(tiny_data: PreparedData):
+    _, history = fit(tiny_data, train_config(epochs=1, runtime__precision="bfloat16"))
+    assert math.isfinite(history[0].train_loss)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile builds its CPU kernels with g++")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_training_follows_eager_training(tiny_data: PreparedData):
+    """Batches of 12, 12, 12 and 2: full ones run compiled, the last one does not."""
+    recipe = {"model__name": "lenet", "epochs": 2}
+    histories = [fit(tiny_data, train_config(**recipe, runtime__compile=mode))[1] for mode in ("none", "default")]
+    for eager, compiled in zip(*histories, strict=True):
+        assert compiled.train_loss == pytest.approx(eager.train_loss, rel=1e-4)
+        assert compiled.val_loss == pytest.approx(eager.val_loss, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_divergence_is_one_line(tiny_data: PreparedData):
+    with pytest.raises(
+        InputError,
+        match=r"^training diverged in epoch 1 at step \d \(loss (nan|inf)\); lower lr in params.yaml \(now 1e",
+    ):
+        fit(tiny_data, train_config(epochs=1, lr=1e30, schedule__name="constant"))
+
+
+def result(epoch: int, val_accuracy: float) -> EpochResult:
+    return EpochResult(epoch, 0.1, 1.0, 0.5, 0.9, val_accuracy, 1.0, 100.0)
+
+
+def test_last_and_best_are_both_told_and_the_first_best_wins():
+    summary = summarize([result(1, 0.5), result(2, 0.7), result(3, 0.7), result(4, 0.6)])
+    assert summary["last"]["val_accuracy"] == 0.6
+    assert summary["best"] == {"epoch": 2, "val_accuracy": 0.7}

@@ -1,0 +1,91 @@
+"""Training that goes wrong: what is told, and what is kept."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import train_config
+
+from cifar10.core.config import InputError
+from cifar10.data.dataset import PreparedData
+from cifar10.training import trainer
+from cifar10.training.loop import fit
+from cifar10.training.resume import ResumeStore
+from cifar10.training.trainer import Trainer
+
+# Epochs of four steps: 12, 12, 12 and 2 images.
+CONFIG = train_config(model__name="lenet", epochs=3, runtime__checkpoint_minutes=1e-9)
+
+
+def poison(monkeypatch, step: int) -> None:
+    """No number is left in the images of one step, counted from 1 over the whole run."""
+    steps, mix = itertools.count(1), trainer.mix
+
+    def poisoned(pixels: torch.Tensor, *rest):
+        return mix(pixels * (torch.nan if next(steps) == step else 1), *rest)
+
+    monkeypatch.setattr(trainer, "mix", poisoned)
+
+
+@pytest.mark.parametrize("between_looks", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("step", "told"), [(1, "epoch 1 at step 1"), (6, "epoch 2 at step 2"), (8, "epoch 2 at step 4")]
+)
+def test_the_first_step_without_a_finite_loss_is_named(tiny_data: PreparedData, monkeypatch, between_looks, step, told):
+    """Also where losses are looked at long after, as on a GPU."""
+    monkeypatch.setitem(trainer.STEPS_BETWEEN_LOOKS, "cpu", between_looks)
+    poison(monkeypatch, step)
+    with pytest.raises(InputError) as error:
+        fit(tiny_data, CONFIG)
+    assert str(error.value) == f"training diverged in {told} (loss nan); lower lr in params.yaml (now 0.02)"
+
+
+def weights_after(data: PreparedData, steps: int) -> dict[str, torch.Tensor]:
+    """Of an undisturbed training."""
+    running, taken = Trainer(data, CONFIG), itertools.count(1)
+
+    def stop() -> None:
+        if next(taken) == steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            running.train_one_epoch(stop)
+            running.epoch, running.batch, running.looked_at = running.epoch + 1, 0, 0
+    return running.model.state_dict()
+
+
+@pytest.mark.parametrize("between_looks", [1, 100])
+def test_the_last_finite_state_is_kept(tiny_data: PreparedData, tmp_path: Path, monkeypatch, between_looks):
+    expected = weights_after(tiny_data, 5)
+    monkeypatch.setitem(trainer.STEPS_BETWEEN_LOOKS, "cpu", between_looks)
+    poison(monkeypatch, 6)
+    store = ResumeStore(tmp_path, "key")
+    with pytest.raises(InputError, match="in epoch 2 at step 2 "):
+        fit(tiny_data, CONFIG, store)
+    state = store.load()
+    assert state
+    assert (state["epoch"], state["batch"]) == (1, 1)
+    assert all((state["model"][name] == value).all() for name, value in expected.items())
+
+
+def test_weights_that_break_in_a_step_of_finite_loss_are_not_kept(tiny_data: PreparedData, tmp_path: Path, monkeypatch):
+    rates = itertools.chain(itertools.repeat(0.02, 5), itertools.repeat(torch.inf))
+    monkeypatch.setattr(trainer, "learning_rate", lambda *_: next(rates))
+    store = ResumeStore(tmp_path, "key")
+    with pytest.raises(InputError, match="in epoch 2 at step 3 "):
+        fit(tiny_data, CONFIG, store)
+    state = store.load()
+    assert state
+    assert (state["epoch"], state["batch"]) == (1, 1)
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_out_of_memory_names_the_batch_size(tiny_data: PreparedData, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "step", fail)
+    with pytest.raises(InputError, match=r"^out of memory with batch_size 12; try batch_size 6, or runtime"):
+        fit(tiny_data, CONFIG)
