@@ -12,6 +12,7 @@ from typing import Any
 
 from cifar10.app.experiments.recipes import Experiment
 from cifar10.core.files import atomic_write
+from cifar10.engine.provenance import machine
 from cifar10.evaluation import lineage
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 #   images                  part -> number of images
 #   runs                    for each seed: seed, accuracy and macro F1 by part, best epoch, seconds, images per second
 #   note                    what a reader must know to judge the figures
-#   commit, device, ...     as `lineage.machine` tells them
+#   commit, device, ...     as `provenance.machine` tells them
 Record = dict[str, Any]
 
 
@@ -42,7 +43,7 @@ def write_record(folder: Path, record: Record, submission: bytes | None) -> None
 
 def write_benchmark(path: Path, figures: dict[str, Any]) -> dict[str, Any]:
     """Write the figures of a benchmark with the commit and the machine that they are of; returns all that."""
-    result = {**figures, "commit": lineage.commit(), **lineage.machine()}
+    result = {**figures, "commit": lineage.commit(), **machine()}
     _write_json(path, result)
     return result
 

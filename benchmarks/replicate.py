@@ -28,6 +28,7 @@ from cifar10.app.experiments.recipes import (
 from cifar10.core.config import MENDABLE, PARAMS, one_line, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
+from cifar10.engine.provenance import machine
 from cifar10.evaluation import lineage
 from cifar10.stages import download, evaluate, predict, prepare, train
 
@@ -76,7 +77,7 @@ def replicate(options: argparse.Namespace) -> None:
             folder = out / "runs" / name / str(seed)
             run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
-            tail = {"note": options.note, "commit": options.commit, **lineage.machine()}
+            tail = {"note": options.note, "commit": options.commit, **machine()}
             write_record(out, {**head, "images": images, "runs": [*runs, run], **tail}, submission)
             atomic_write(out / "table.md", table(experiments, read_records(out)))
     print(f"{out / 'table.md'}")

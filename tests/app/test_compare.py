@@ -9,7 +9,7 @@ from cifar10.app.cli import main
 from cifar10.app.experiments import compare
 from cifar10.app.experiments.compare import HISTORY, METRICS, Run, format_runs, plot_runs, read_run
 from cifar10.core.config import InputError
-from cifar10.engine.training_log import FOLDER
+from cifar10.engine.provenance import LOGS
 from cifar10.evaluation import lineage
 
 LOCK = "schema: '2.0'\nstages:\n  train:\n    outs:\n    - path: models/model.pt\n      md5: {}\n"
@@ -51,8 +51,8 @@ def repository(tmp_path: Path, monkeypatch) -> Path:
     commit("first")
     write_run(0.5, [4.0], "bb")
     commit("second")
-    FOLDER.mkdir(parents=True)
-    (FOLDER / "aa.json").write_text('{"seconds": 1234.5}')
+    LOGS.mkdir(parents=True)
+    (LOGS / "aa.json").write_text('{"seconds": 1234.5}')
     return tmp_path
 
 

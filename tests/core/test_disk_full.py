@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import train_config, write_params
 
-from cifar10 import stages
+from cifar10.core.stage import run_stage
 from cifar10.data.dataset import PreparedData, load_prepared
 from cifar10.stages import download, evaluate, predict, prepare, train
 from cifar10.training.history import EpochResult
@@ -52,7 +52,7 @@ def refusal(monkeypatch, main, *paths: Path | str) -> str:
     """What a stage that cannot be done says, once it has ended with code 1."""
     monkeypatch.setattr(sys, "argv", ["stage", *map(str, paths)])
     with pytest.raises(SystemExit) as stop:
-        stages.run(main)
+        run_stage(main)
     assert isinstance(stop.value.code, str)  # Python prints a text to stderr and exits with 1
     return stop.value.code
 

@@ -13,16 +13,16 @@ from conftest import ROOT
 
 from cifar10.core.stage import FOLDER, claim, claim_name
 
-# A stage of dvc.yaml, as far as `stages.run` goes.
+# A stage of dvc.yaml, as far as `run_stage` goes.
 STAGE = """
 import sys, time
-from cifar10 import stages
+from cifar10.core.stage import run_stage
 
 def main():
     print("at work", flush=True)
     time.sleep(60)
 
-stages.run(main)
+run_stage(main)
 """
 # Starts its argument as DVC does: through the user's shell, which may stay or hand the process over.
 DVC = """

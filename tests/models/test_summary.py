@@ -1,7 +1,8 @@
 import pytest
 
+from cifar10.app.summary import format_summary
 from cifar10.models import MODELS, ModelConfig, build_model, count_parameters
-from cifar10.models.summary import format_summary, summarize_model
+from cifar10.models.summary import summarize_model
 
 
 def summary_of(name: str, **options):

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cifar10 import stages
 from cifar10.core.config import InputError
+from cifar10.core.stage import run_stage
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def fail_with(error: BaseException):
 def test_a_stage_gets_the_paths_of_its_command_line(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stage", "data/raw", "out.csv"])
     seen: list[Path] = []
-    stages.run(lambda *paths: seen.extend(paths))
+    run_stage(lambda *paths: seen.extend(paths))
     assert seen == [Path("data/raw"), Path("out.csv")]
 
 
@@ -38,11 +38,11 @@ def test_a_stage_gets_the_paths_of_its_command_line(monkeypatch):
 def test_what_a_person_can_mend_is_one_line_and_code_1(monkeypatch, error, line):
     monkeypatch.setattr(sys, "argv", ["stage"])
     with pytest.raises(SystemExit) as stop:
-        stages.run(fail_with(error))
+        run_stage(fail_with(error))
     assert stop.value.code == line  # Python prints a text to stderr and exits with 1
 
 
 def test_our_own_mistakes_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stage"])
     with pytest.raises(AssertionError):
-        stages.run(fail_with(AssertionError("bug")))
+        run_stage(fail_with(AssertionError("bug")))

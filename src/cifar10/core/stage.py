@@ -6,12 +6,14 @@ starts a second one beside it.
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cifar10.core.config import MENDABLE, one_line
 from cifar10.core.files import tell_disk_full
 
 # The parent at the very start (so this module imports little): while torch is imported, it may end.
@@ -20,6 +22,20 @@ STARTED_BY = os.getppid()
 FOLDER = Path("logs/locks")
 PATIENCE_SECONDS = 10.0  # a stage whose DVC has ended needs at most half of it
 POLL_SECONDS = 0.2
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Call a stage with the paths of its command line; end with one line and exit code 1 if it cannot be done.
+
+    Alone in its folder, and no longer than the DVC that started it.
+    """
+    program, *arguments = sys.argv
+    try:
+        end_with_dvc()
+        with claim(claim_name(Path(program).stem)):
+            main(*map(Path, arguments))
+    except MENDABLE as error:
+        sys.exit(one_line(error))
 
 
 @contextmanager

@@ -1,27 +1,22 @@
-"""Which run the files in the working folder come from: commit, experiment, parameters, code, machine.
+"""Which run the files in the working folder come from, by what git says: commit, experiment, parameters.
 
 What git says at the moment of the call belongs into records, messages and the report, and never into another of the
 stages' outs: the same run has another commit in another repository, after a rebase, or before it is committed. The
 code is named by a digest of what it says, which is the same in all of them; git then tells the commit that has it.
 """
 
-import hashlib
-import os
-import platform
 import re
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cifar10.core.config import PARAMS, parse_yaml, read_params
+from cifar10.engine.provenance import digest_blobs, source_paths
 
-PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 CACHE = Path(".dvc/cache/files/md5")
 CODE = ("dvc.yaml", "src")  # with `changed_params`, all that a result is made of but the data
 MOST_COMMITS = 100  # that are searched for a stage's code
-LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "py7zr")  # what it can change with
 
 
 def commit() -> str:
@@ -78,64 +73,15 @@ def out_md5(lock: str, path: Path) -> str | None:
     return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
 
 
-def code_digest(stage: str) -> str | None:
-    """A digest of the source files that a stage depends on, as they are now; None without a dvc.yaml that names it.
-
-    Made of git's own digests of the files (the SHA-1 of a blob), so that it can be compared with any commit's.
-    """
-    files = [path for part in _code(stage) for path in ([part] if part.is_file() else sorted(part.rglob("*")))]
-    blobs = {
-        path.as_posix(): hashlib.sha1(b"blob %d\0" % len(content := path.read_bytes()) + content).hexdigest()
-        for path in files
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    return _digest(blobs) if blobs else None
-
-
 def commit_with(stage: str, digest: str | None) -> str:
     """Short hash of the last commit in which the code of a stage has this digest; empty where none is found."""
-    paths = [part.as_posix() for part in _code(stage)]
+    paths = [part.as_posix() for part in source_paths(stage)]
     commits = _git("log", f"-{MOST_COMMITS}", "--format=%h", "--", *paths).split() if paths and digest else []
     for commit in commits:
         listing = re.findall(r"^\d+ blob (\w+)\t(.+)$", _git("ls-tree", "-r", commit, "--", *paths), re.MULTILINE)
-        if _digest({path: blob for blob, path in listing}) == digest:
+        if digest_blobs({path: blob for blob, path in listing}) == digest:
             return commit
     return ""
-
-
-def _code(stage: str) -> list[Path]:
-    """The files and folders of source code among what dvc.yaml says that a stage depends on."""
-    if not PIPELINE.is_file():
-        return []
-    stages = parse_yaml(PIPELINE.read_text(encoding="utf-8"), PIPELINE)["stages"]
-    return [Path(path) for path in stages.get(stage, {}).get("deps", ()) if path.startswith("src/")]
-
-
-def _digest(blobs: dict[str, str]) -> str:
-    return hashlib.sha256("".join(f"{blob} {path}\n" for path, blob in sorted(blobs.items())).encode()).hexdigest()
-
-
-def machine() -> dict[str, Any]:
-    """Library versions, processor or GPU, and threads of this process."""
-    import torch  # here: asking git alone should not take torch's seconds
-
-    return {
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in LIBRARIES},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _processor() -> str:
-    """The processor's name and number of cores, as precisely as the system tells."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), name)
-    except OSError:
-        pass
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def _git(*arguments: str) -> str:

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cifar10.app.columns import align
-
 BYTES_PER_NUMBER = 4  # float32
 
 
@@ -72,27 +70,3 @@ def summarize_model(model: nn.Module, size_pixels: int = 32) -> Summary:
 
 def _own(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-
-
-def format_summary(summary: Summary) -> str:
-    """A table of the layers and the sums below it, for a terminal."""
-    header = ("layer", "kind", "output", "parameters", "MFLOP")
-    rows = [
-        (layer.name, layer.kind, "x".join(map(str, layer.output_shape)), f"{layer.parameters:,}", _mega(layer.flops))
-        for layer in summary.layers
-    ]
-    return "\n".join(
-        [
-            align([header, *rows], right=(3, 4)),
-            "",
-            f"parameters   {summary.parameters:,}",
-            f"arithmetic   {_mega(summary.forward_flops)} MFLOP forward, {_mega(summary.training_flops)} with backward,"
-            " for one image; a multiply-add is two",
-            f"memory       {summary.weight_bytes / 1e6:.1f} MB of weights, {summary.activation_bytes / 1e6:.2f} MB of"
-            " layer outputs for one image, in float32",
-        ]
-    )
-
-
-def _mega(flops: int) -> str:
-    return f"{flops / 1e6:,.1f}" if flops else ""

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from cifar10 import competition, stages
+from cifar10 import competition
 from cifar10.core.config import DataConfig, load_config
+from cifar10.core.stage import run_stage
 
 
 def main(raw: Path) -> None:
@@ -15,4 +16,4 @@ def main(raw: Path) -> None:
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    run_stage(main)

@@ -10,15 +10,15 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cifar10 import stages
 from cifar10.core.config import InputError, load_config
 from cifar10.core.files import atomic_write
+from cifar10.core.stage import run_stage
 from cifar10.core.tables import write_csv
 from cifar10.data.dataset import UNKNOWN, ImageSet, load_prepared
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.processes import in_processes
+from cifar10.engine.provenance import file_md5, machine, read_log
 from cifar10.engine.runtime import Runtime, RuntimeConfig, num_processes
-from cifar10.engine.training_log import file_md5, read_log
 from cifar10.evaluation import lineage
 from cifar10.evaluation.metrics import score
 from cifar10.evaluation.out_of_fold import Judged, judge, judge_validation, member_figures
@@ -102,7 +102,7 @@ def _origin(model_file: Path, trained: TrainedModel, metrics: Path) -> Origin:
         commit=lineage.commit(),
         code_commit=lineage.commit_with("train", trained.provenance.get("code")),
         changed_params=lineage.changed_params(),
-        machine=lineage.machine(),
+        machine=machine(),
         training=read_log(file_md5(model_file)),
         previous=json.loads(lineage.committed_out(metrics) or "{}"),
     )
@@ -139,4 +139,4 @@ def _per_class(part: Measured | None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.run(in_processes(main, num_processes))
+    run_stage(in_processes(main, num_processes))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cifar10 import stages
 from cifar10.core.config import load_config
+from cifar10.core.stage import run_stage
 from cifar10.data.dataset import load_prepared
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.processes import in_processes
@@ -30,4 +30,4 @@ def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> No
 
 
 if __name__ == "__main__":
-    stages.run(in_processes(main, num_processes))
+    run_stage(in_processes(main, num_processes))

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from tqdm import tqdm
 
-from cifar10 import stages
 from cifar10.core.config import DataConfig, EnsembleConfig, InputError, load_config
 from cifar10.core.files import atomic_folder, atomic_write, reserve, tell_disk_full
+from cifar10.core.stage import run_stage
 from cifar10.core.tables import read_table
 from cifar10.data.dataset import (
     FOLDS,
@@ -158,4 +158,4 @@ def _batches(members: Iterator[tuple[Member, bytes]]) -> Iterator[list[tuple[Mem
 
 
 if __name__ == "__main__":
-    stages.run(main)
+    run_stage(main)

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from cifar10 import stages
 from cifar10.core.config import EnsembleConfig, load_config
 from cifar10.core.files import atomic_write
+from cifar10.core.stage import run_stage
 from cifar10.core.tables import write_csv
 from cifar10.data.dataset import load_prepared
 from cifar10.engine.processes import current_world, in_processes
+from cifar10.engine.provenance import code_digest, machine, write_log
 from cifar10.engine.runtime import Runtime, num_processes
-from cifar10.engine.training_log import write_log
-from cifar10.evaluation import lineage
 from cifar10.models import count_parameters
 from cifar10.models.checkpoint import TrainedModel, save_model
 from cifar10.models.ensemble import join
@@ -27,7 +26,7 @@ from cifar10.training.resume import ResumeStore, run_key
 from cifar10.training.trainer import TrainConfig
 from cifar10.training.utilization import describe_utilization
 
-# Wall-clock figures are no part of an out: they go to logs (see `trainlog`).
+# Wall-clock figures are no part of an out: they go to logs (see `provenance`).
 CLOCK = ("seconds", "images_per_second")
 TIMING_LOG = Path("logs/train_timing.csv")
 RESUME = Path("logs/resume")
@@ -43,7 +42,7 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     data = load_prepared(prepared)
     members = plan_members(data, config, load_config(EnsembleConfig, section="ensemble").seeds)
     runtime = Runtime(config.runtime)
-    provenance = {"code": lineage.code_digest("train"), "runtime": str(runtime), **lineage.machine()}
+    provenance = {"code": code_digest("train"), "runtime": str(runtime), **machine()}
     stores = [_store(member, runtime) for member in members]
     fitted = [
         fit(member.data, member.config, store, member.name) for member, store in zip(members, stores, strict=True)
@@ -57,7 +56,7 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std, provenance))
     seconds = math.fsum(result.seconds for result in history)
-    write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **lineage.machine()})
+    write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **machine()})
     networks = f"{len(members)} networks, " if len(members) > 1 else ""
     print(f"train: {networks}{len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
     for store in stores:
@@ -78,4 +77,4 @@ def _table(history: list[EpochResult]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    stages.run(in_processes(main, num_processes))
+    run_stage(in_processes(main, num_processes))

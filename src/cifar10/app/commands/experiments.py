@@ -47,8 +47,9 @@ def add(commands: Any) -> None:
 
 
 def _summary(options: argparse.Namespace) -> str:
+    from cifar10.app.summary import format_summary
     from cifar10.models import MODELS, ModelConfig, build_model
-    from cifar10.models.summary import format_summary, summarize_model
+    from cifar10.models.summary import summarize_model
 
     if options.name is None:
         config = load_config(ModelConfig, section="model").model_copy(update={"pretrained": None})

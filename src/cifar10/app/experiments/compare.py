@@ -17,7 +17,7 @@ from cifar10.app.experiments.revisions import read_revision
 from cifar10.app.paths import HISTORY, METRICS, MODEL
 from cifar10.core.config import PARAMS, InputError, parse_yaml
 from cifar10.core.files import atomic_write
-from cifar10.engine.training_log import read_log
+from cifar10.engine.provenance import read_log
 from cifar10.evaluation import lineage
 
 FORMATS = (".png", ".svg", ".pdf")

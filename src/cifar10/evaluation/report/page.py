@@ -54,8 +54,8 @@ class Origin:
     commit: str
     code_commit: str  # the one that has the code which trained the model
     changed_params: dict[str, Any]
-    machine: dict[str, Any]  # the one that measured, as `lineage.machine` returns it
-    training: dict[str, Any] | None  # the log of `trainlog`
+    machine: dict[str, Any]  # the one that measured, as `provenance.machine` returns it
+    training: dict[str, Any] | None  # the log of `provenance`
     previous: dict[str, dict[str, float]]  # metrics.json of the last commit: part -> accuracy, macro_f1, images
 
 

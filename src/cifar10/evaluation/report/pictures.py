@@ -1,15 +1,15 @@
 """Images, filters and maps as small pictures that the page carries inside, and which images are worth showing."""
 
 import base64
+import io
 from collections.abc import Iterable
 
 import matplotlib as mpl
 import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
+from PIL import Image
 from torch import Tensor
-
-from cifar10.images.codec import encode_png
 
 OVERLAY_SIZE_PIXELS = 128
 GLOW = np.array([255, 140, 0])[:, None, None]  # orange
@@ -18,7 +18,9 @@ COLD_BRIGHTNESS, HOT_SHARE = 0.3, 0.5  # of the image where the heat is 0; of th
 
 def to_uri(image: UInt8[np.ndarray, "3 height width"]) -> str:
     """An RGB image as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(encode_png(image)).decode()
+    buffer = io.BytesIO()
+    Image.fromarray(image.transpose(1, 2, 0)).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def grey_uris(maps: Float[Tensor, "maps height width"], most: int) -> list[str]:

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-from cifar10.engine.training_log import FOLDER, file_md5, read_log, write_log
+from cifar10.engine.provenance import LIBRARIES, LOGS, code_digest, file_md5, machine, read_log, write_log
 
 
 @pytest.fixture
@@ -27,5 +28,19 @@ def test_the_name_is_the_one_that_dvc_gives(model: Path):
 
 def test_a_damaged_log_is_none(model: Path):
     write_log(model, {})
-    (FOLDER / f"{file_md5(model)}.json").write_text("{")
+    (LOGS / f"{file_md5(model)}.json").write_text("{")
     assert read_log(file_md5(model)) is None
+
+
+def test_the_machine_is_told_precisely():
+    told = machine()
+    assert set(told["versions"]) == set(LIBRARIES)
+    assert told["threads"] >= 1
+    assert "cores" in told["device"] or told["device"]
+
+
+def test_the_code_of_the_training_is_known_here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    digest = code_digest("train")
+    assert digest
+    assert digest != code_digest("evaluate")
