@@ -60,7 +60,7 @@ def measure(model_file: Path, images: np.ndarray, params: dict[str, Any]) -> dic
         config = PredictConfig.model_validate(values["predict"])
         trained = load_model(model_file)
         flops = summarize_model(trained.model).forward_flops
-        model = runtime.compiled(runtime.place(trained.model))
+        model = runtime.compiled(runtime.to_device(trained.model))
         predict_logits(model, images[:WARM_UP_IMAGES], trained.mean, trained.std, config, runtime)  # warms up
         started = time.perf_counter()
         predict_logits(model, images, trained.mean, trained.std, config, runtime)

@@ -25,7 +25,7 @@ from cifar10.app.experiments.recipes import (
     parse_settings,
     with_overrides,
 )
-from cifar10.core.config import MENDABLE, PARAMS, one_line, read_params
+from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
 from cifar10.engine.provenance import machine
@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         replicate(options)
-    except MENDABLE as error:
-        sys.exit(one_line(error))
+    except USER_ERRORS as error:
+        sys.exit(format_error(error))
 
 
 def replicate(options: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ from power import joules_of
 from records import mean_and_deviation, write_benchmark
 
 from cifar10.app.experiments.recipes import find_experiment, load_experiments, parse_settings, with_overrides
-from cifar10.core.config import MENDABLE, PARAMS, one_line, read_params
+from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
 from cifar10.engine.inference import PredictConfig, predict_logits
@@ -56,8 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
             contend(options.names[0], options)
         else:
             compare(options)
-    except MENDABLE as error:
-        sys.exit(one_line(error))
+    except USER_ERRORS as error:
+        sys.exit(format_error(error))
 
 
 def compare(options: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ FLOORS = [
     {"stages", "app"},
 ]
 FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package in floor}
-# What lies in the folders of a cheap stage without its needing it; `download` (715 MB) and `train` (hours) have nothing.
+# What lies in the folders of a cheap stage and is not needed; `download` (715 MB) and `train` (hours) have nothing.
 EXTRAS = {
     "prepare": {"cifar10.data.batches"},
     "evaluate": {"cifar10.models.summary"},

@@ -35,7 +35,7 @@ def test_autocast_computes_in_the_chosen_precision():
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_weights_lie_in_the_chosen_order(channels_last):
-    model = Runtime(config(channels_last=channels_last)).place(torch.nn.Conv2d(3, 8, 3))
+    model = Runtime(config(channels_last=channels_last)).to_device(torch.nn.Conv2d(3, 8, 3))
     weight = next(model.parameters())
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
@@ -59,7 +59,7 @@ def test_weights_lie_in_the_chosen_order(channels_last):
 def test_out_of_memory_is_one_line(error, device, precision, batch_size, told):
     runtime = Runtime(config(precision=precision))
     runtime.device = torch.device(device)
-    with pytest.raises(InputError) as raised, runtime.memory_for("batch_size", batch_size, smallest=2):
+    with pytest.raises(InputError) as raised, runtime.explain_out_of_memory("batch_size", batch_size, smallest=2):
         raise error
     assert str(raised.value).startswith(f"out of {told}")
     assert "\n" not in str(raised.value)
@@ -67,12 +67,15 @@ def test_out_of_memory_is_one_line(error, device, precision, batch_size, told):
 
 def test_a_processor_that_runs_out_says_so_itself():
     """The allocator's real error: 4 exabytes."""
-    with pytest.raises(InputError, match=r"^out of memory with b 4; try b 2"), Runtime(config()).memory_for("b", 4, 1):
+    with (
+        pytest.raises(InputError, match=r"^out of memory with b 4; try b 2"),
+        Runtime(config()).explain_out_of_memory("b", 4, 1),
+    ):
         torch.empty(2**60)
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).memory_for("batch_size", 4, 2):
+    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).explain_out_of_memory("batch_size", 4, 2):
         raise RuntimeError("shape")
 
 

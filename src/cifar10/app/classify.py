@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from cifar10.app.columns import align
 from cifar10.app.fetch_url import fetch
-from cifar10.core.config import InputError, one_line
+from cifar10.core.config import InputError, format_error
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.images.codec import PICTURE_ENDINGS, decode_picture
@@ -59,11 +59,11 @@ def classify(
             images.append(decode_picture(data, name))
             names.append(name)
         except (InputError, OSError) as error:
-            complain(one_line(error))
+            complain(format_error(error))
     if not images:
         return []
     runtime = Runtime(RUNTIME)
-    model = runtime.place(trained.model)
+    model = runtime.to_device(trained.model)
     logits = predict_logits(model, np.stack(images), trained.mean, trained.std, PREDICT, runtime, "classify")
     values, classes = logits.double().softmax(1).topk(min(top, len(trained.classes)))
     return [

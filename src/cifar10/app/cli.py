@@ -9,7 +9,7 @@ from cifar10.app.commands import doctor, experiments, look, tune
 from cifar10.app.commands.arguments import whole_number
 from cifar10.app.kaggle import leaderboard
 from cifar10.app.paths import METRICS, REPORT, SUBMISSION
-from cifar10.core.config import MENDABLE, InputError, one_line
+from cifar10.core.config import USER_ERRORS, InputError, format_error
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         print(options.run(options))
-    except MENDABLE as error:
-        parser.exit(1, f"{one_line(error)}\n")
+    except USER_ERRORS as error:
+        parser.exit(1, f"{format_error(error)}\n")
 
 
 def results(options: argparse.Namespace) -> str:

@@ -40,14 +40,14 @@ class InputError(ValueError):
 
 
 # What ends a stage or a command with one line; any other exception is a mistake of ours and keeps its traceback.
-MENDABLE = (InputError, OSError, KeyboardInterrupt)
+USER_ERRORS = (InputError, OSError, KeyboardInterrupt)
 
 
 MAX_LINE_CHARACTERS = 199
 
 
-def one_line(error: BaseException) -> str:
-    """What is told of one of MENDABLE, however long or broken the words are that it quotes."""
+def format_error(error: BaseException) -> str:
+    """What is told of one of USER_ERRORS, however long or broken the words are that it quotes."""
     if isinstance(error, KeyboardInterrupt):
         return "error: interrupted"
     if isinstance(error, OSError):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cifar10.core.config import MENDABLE, one_line
+from cifar10.core.config import USER_ERRORS, format_error
 from cifar10.core.files import tell_disk_full
 
 # The parent at the very start (so this module imports little): while torch is imported, it may end.
@@ -34,8 +34,8 @@ def run_stage(main: Callable[..., None]) -> None:
         end_with_dvc()
         with claim(claim_name(Path(program).stem)):
             main(*map(Path, arguments))
-    except MENDABLE as error:
-        sys.exit(one_line(error))
+    except USER_ERRORS as error:
+        sys.exit(format_error(error))
 
 
 @contextmanager

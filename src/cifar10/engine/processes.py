@@ -14,7 +14,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from cifar10.core.config import MENDABLE, PARAMS, InputError
+from cifar10.core.config import PARAMS, USER_ERRORS, InputError
 
 SECONDS_TO_SPEAK = 5.0
 
@@ -78,7 +78,7 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
             return _torchrun(count, [str(path) for path in paths])
         try:
             main(*paths)
-        except MENDABLE:
+        except USER_ERRORS:
             if int(os.environ.get("RANK", 0)) > 0:
                 time.sleep(SECONDS_TO_SPEAK)
             raise

@@ -62,7 +62,7 @@ class Runtime:
         elif self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes never change: let cuDNN time its kernels once
 
-    def place(self, model: nn.Module) -> nn.Module:
+    def to_device(self, model: nn.Module) -> nn.Module:
         """Move a model to the device in the chosen memory order."""
         return model.to(device=self.device, memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
 
@@ -83,7 +83,7 @@ class Runtime:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @contextmanager
-    def memory_for(self, key: str, batch_size: int, smallest: int) -> Iterator[None]:
+    def explain_out_of_memory(self, key: str, batch_size: int, smallest: int) -> Iterator[None]:
         """Within it, running out of memory is one line that names the batch size and what to try.
 
         Args:

@@ -40,14 +40,14 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
     data, trained = load_prepared(prepared), load_model(model_file)
     counts, epochs = _read_card(card), _read_history(history)
     check_classes(trained, data.classes, model_file)
-    runtime.place(trained.model)
+    runtime.to_device(trained.model)
 
     def predict(name: str, network: nn.Module, part: ImageSet) -> Float[Tensor, "images classes"]:
         compiled = runtime.compiled(network)
         return predict_logits(compiled, part.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
 
     known = data.test.select(np.flatnonzero(data.test.labels != UNKNOWN))
-    with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+    with runtime.explain_out_of_memory("predict.batch_size", config.images_per_pass(runtime), smallest=1):
         parts = {
             "validation": judge_validation(trained.model, data, partial(predict, "validation")),
             "test": judge(trained.model, known, partial(predict, "test")),

@@ -19,8 +19,8 @@ def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> No
     data, trained = load_prepared(prepared), load_model(model_file)
     check_classes(trained, data.classes, model_file)
     test = data.test
-    model = runtime.compiled(runtime.place(trained.model))
-    with runtime.memory_for("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+    model = runtime.compiled(runtime.to_device(trained.model))
+    with runtime.explain_out_of_memory("predict.batch_size", config.images_per_pass(runtime), smallest=1):
         logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")
     if not runtime.world.is_first:
         return

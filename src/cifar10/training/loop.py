@@ -6,7 +6,7 @@ from dataclasses import asdict
 from torch import nn
 from tqdm import tqdm
 
-from cifar10.core.config import PARAMS, InputError, one_line
+from cifar10.core.config import PARAMS, InputError, format_error
 from cifar10.data.dataset import PreparedData
 from cifar10.training.history import EpochResult, describe_epoch
 from cifar10.training.interrupts import Interrupted, StopRequest, stop_request
@@ -46,7 +46,7 @@ def fit(
         where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
         print(f"{title}: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
     with (
-        trainer.runtime.memory_for("batch_size", config.batch_size, smallest=2),
+        trainer.runtime.explain_out_of_memory("batch_size", config.batch_size, smallest=2),
         stop_request() as stop,
         tqdm(
             total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
@@ -94,7 +94,7 @@ class Keeper:
                 self.keep()
             except OSError as error:  # a full disk may have room again later
                 self.kept_at = time.monotonic()
-                tqdm.write(f"train: the state could not be kept; {one_line(error)}")
+                tqdm.write(f"train: the state could not be kept; {format_error(error)}")
 
     def keep(self) -> None:
         """Write the state, from the first process, if all processes are at the same step and all weights are numbers.

@@ -75,7 +75,7 @@ class Trainer:
         self.runtime = Runtime(config.runtime)
         self.num_classes, self.mean, self.std = len(data.classes), data.mean, data.std
         seed_globals(config.seed)
-        self.model = self.runtime.place(build_model(config.model, self.num_classes))
+        self.model = self.runtime.to_device(build_model(config.model, self.num_classes))
         world, device = self.runtime.world, self.runtime.device
         self.loader = BatchLoader(data.train, config.batch_size, device, world.size)
         if config.model.pretrained is None:
