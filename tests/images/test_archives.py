@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 import threading
 import zlib
 from pathlib import Path
@@ -13,6 +14,8 @@ from cifar10.images.archives import ImageArchive, image_id, open_images, write_7
 from cifar10.images.codec import MAX_ENCODED_BYTES
 
 MEMBERS = tiny_members("train", 12)
+SEVEN_ZIP = shutil.which("7zz")
+BCJ2 = "-m0=BCJ2 -m1=LZMA -m2=LZMA:d18 -m3=LZMA:d18 -mb0:1 -mb0s1:2 -mb0s2:3"
 CONTENTS = {number: data for number, (_, data) in enumerate(MEMBERS, 1)}
 
 
@@ -98,11 +101,50 @@ def write_plain(path: Path, members: dict[str, bytes], **options) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["train/.DS_Store", "__MACOSX/train/._1.png", "train\\Thumbs.db", "Desktop.ini"])
+def test_what_systems_leave_in_an_archive_is_passed_over(tmp_path: Path, name):
+    members = dict(MEMBERS[:6]) | {name: bytes(3 * MAX_ENCODED_BYTES)} | dict(MEMBERS[6:])
+    path = write_plain(tmp_path / "train.7z", members)
+    assert [member.id for member in open_images(path).members] == list(range(1, 13))
+    assert contents(path) == CONTENTS
+
+
+@pytest.mark.parametrize("method", ["-m0=ARM64 -m1=LZMA2", BCJ2])
+@pytest.mark.skipif(SEVEN_ZIP is None, reason="7-Zip is not installed (Debian: 7zip)")
+def test_methods_that_py7zr_lacks_are_left_to_7_zip(tmp_path: Path, method):
+    (tmp_path / "train").mkdir()
+    for name, data in MEMBERS:
+        (tmp_path / name).write_bytes(data)
+    pack = [str(SEVEN_ZIP), "a", "-bd", *method.split(), "train.7z", "train"]
+    subprocess.run(pack, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    if shutil.which("7zz"):
+        assert contents(tmp_path / "train.7z") == CONTENTS
+    else:
+        with pytest.raises(InputError, match=r"method that py7zr does not know; install 7-Zip"):
+            contents(tmp_path / "train.7z")
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (b"PK\x03\x04", "a zip file named .7z; rename it"),
+        (b"\x1f\x8b", "a gzip file (tar.gz) named .7z; unpack it"),
+        (b"Rar!\x1a\x07", "a RAR archive named .7z; unpack it"),
+    ],
+)
+def test_an_archive_of_another_kind_is_not_to_be_fetched_again(tmp_path: Path, start, expected):
+    (tmp_path / "train.7z").write_bytes(start + bytes(100))
+    with pytest.raises(InputError) as error:
+        open_images(tmp_path / "train.7z")
+    assert expected in str(error.value)
+    assert "fetch it again" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
         ({"train/x.png": b"1"}, "member 'train/x.png' is not an image named by its id (17.png)"),
-        ({"train/1.png": b"1", "train/1.gif": b"1"}, "member 'train/1.gif' is not an image"),
+        ({"train/1.png": b"1", "train/1.txt": b"1"}, "member 'train/1.txt' is not an image"),
         ({"train/a/1.png": b"1"}, "member 'train/a/1.png' is not an image"),
         ({"train/01.png": b"1"}, "member 'train/01.png' is not an image"),
         ({"train/1.png": b"1", "other/1.png": b"2"}, "id 1 is there twice (train/1.png and other/1.png)"),

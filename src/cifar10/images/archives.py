@@ -11,30 +11,47 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import py7zr
 from py7zr.compressor import SevenZipDecompressor
+from py7zr.exceptions import UnsupportedCompressionMethodError
 from py7zr.helpers import ArchiveTimestamp
 from py7zr.py7zr import ArchiveFile
 from tqdm import tqdm
 
 from cifar10.core.config import InputError
 from cifar10.core.files import atomic_path
-from cifar10.images.codec import MAX_ENCODED_BYTES
+from cifar10.images.codec import FORMATS, MAX_ENCODED_BYTES
 from cifar10.images.readahead import read_ahead
 
 # `train/17.png`: one image, named by its id, at most one folder deep. Nothing else is read out of an archive.
-_NUMBERED_IMAGE = re.compile(r"(?:[\w-]+/)?(0|[1-9][0-9]{0,17})\.(?:png|jpg|jpeg)", re.IGNORECASE)
+_ENDINGS = "|".join(ending.removeprefix(".") for ending in FORMATS)
+_NUMBERED_IMAGE = re.compile(rf"(?:[\w-]+/)?(0|[1-9][0-9]{{0,17}})\.(?:{_ENDINGS})", re.IGNORECASE)
 
 # Written into every member, so that the same images always make the same archive (FILETIME of 2013-10-19, the day
 # on which Kaggle's own files are dated).
 _MEMBER_TIME = ArchiveTimestamp(130266144000000000)
 
 MAX_MEMBERS = 1_000_000
+MAX_HIDDEN_BYTES = 1 << 26  # Windows' Thumbs.db of a large folder; read, as a part of the stream, and dropped
 
 _LZMA = {b"\x03\x01\x01", b"\x21"}  # LZMA and LZMA2 by their numbers in the format
+
+# How a file begins that is named .7z and is none -> what it is, and what to do with it.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a zip file named .7z; rename it to end in .zip",
+    b"PK\x05\x06": "a zip file named .7z, and an empty one",
+    b"\x1f\x8b": "a gzip file (tar.gz) named .7z; unpack it, and let data.path be its folder",
+    b"BZh": "a bzip2 file (tar.bz2) named .7z; unpack it, and let data.path be its folder",
+    b"\xfd7zXZ\0": "an xz file (tar.xz) named .7z; unpack it, and let data.path be its folder",
+    b"Rar!": "a RAR archive named .7z; unpack it, and let data.path be its folder",
+}
+
+# Files that systems leave beside the user's own.
+_LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "icon\r"}
 
 # Decompression runs ahead by this much at most: what the test images gain while the labelled ones are dealt with.
 PIECE_BYTES = 1 << 20
@@ -47,10 +64,18 @@ def image_id(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-class Member(NamedTuple):
-    """One image in an archive, as the header describes it."""
+def is_hidden(name: str) -> bool:
+    """Whether a path leads to or through what its owner does not see: `.DS_Store`, `__MACOSX/`, `Thumbs.db`."""
+    return any(part.startswith(".") or part.lower() in _LITTER for part in name.split("/"))
 
-    id: int
+
+HIDDEN = -1
+
+
+class Member(NamedTuple):
+    """One file in an archive, as the header describes it."""
+
+    id: int  # HIDDEN for a file that is no image
     name: str
     num_bytes: int
     crc32: int | None
@@ -72,8 +97,13 @@ class ImageArchive:
     """A 7z archive of numbered images: its header, and a way to read them all."""
 
     path: Path
-    members: list[Member]
+    files: list[Member]  # hidden ones too, in the archive's order
     blocks: list[_Block]
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """The images, in the archive's order."""
+        return [file for file in self.files if file.id != HIDDEN]
 
     @contextmanager
     def read(self) -> Iterator[Iterator[tuple[Member, bytes]]]:
@@ -86,11 +116,14 @@ class ImageArchive:
             yield self._split(pieces)
 
     def _decompress(self) -> Generator[bytes, None, None]:
-        """The bytes of all members, one after the other, in pieces; LZMA by 7-Zip's program where it is installed."""
+        """The bytes of all files, one after the other, in pieces.
+
+        By 7-Zip's program, where it is installed, for LZMA, which it unpacks quicker, and for what py7zr cannot.
+        """
         program = shutil.which("7zz")
         is_lzma = all(method["method"] in _LZMA for block in self.blocks for method in block.methods)
         with _one_line(self.path), self.path.open("rb") as file:
-            if program and is_lzma:
+            if program and (is_lzma or not all(map(_is_known, self.blocks))):
                 yield from _run_7zip(program, self.path)
                 return
             for block in self.blocks:
@@ -99,7 +132,7 @@ class ImageArchive:
 
     def _split(self, pieces: Iterator[bytes]) -> Iterator[tuple[Member, bytes]]:
         piece, start = b"", 0
-        for member in self.members:
+        for member in self.files:
             while len(piece) - start < member.num_bytes:
                 more = next(pieces, None)
                 if more is None:
@@ -109,7 +142,8 @@ class ImageArchive:
             start += member.num_bytes
             if member.crc32 not in (None, zlib.crc32(data)):
                 raise InputError(_damaged(self.path, f"wrong checksum of {member.name}"))
-            yield member, data
+            if member.id != HIDDEN:
+                yield member, data
         left = list(pieces)  # raises where the last block's own checksum, known after its last piece, is wrong
         assert not left
 
@@ -129,6 +163,15 @@ def _run_7zip(program: str, path: Path) -> Iterator[bytes]:
                 raise py7zr.Bad7zFile("the data are damaged or end too early")
         finally:
             run.kill()
+
+
+def _is_known(block: _Block) -> bool:
+    """Whether py7zr knows the methods of a block: of 7-Zip's own it lacks Deflate64 and BCJ2, among others."""
+    try:
+        SevenZipDecompressor(block.methods, block.packed_bytes, block.sizes, block.crc32)
+    except UnsupportedCompressionMethodError:
+        return False
+    return True
 
 
 def _decompress_block(block: _Block, file: BinaryIO) -> Iterator[bytes]:
@@ -162,33 +205,47 @@ def open_images(path: Path) -> ImageArchive:
 
 
 def _read_header(path: Path) -> ImageArchive:
-    with _one_line(path), path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
-        if archive.needs_password():
-            raise py7zr.PasswordRequired([], "the data are encrypted")
-        members, blocks = _check_members(path, archive.files), _list_blocks(archive)
-        if sum(member.num_bytes for member in members) != sum(block.num_bytes for block in blocks):
+    with _one_line(path), path.open("rb") as file:
+        start = file.read(8)
+        for kind, advice in _OTHER_KINDS.items():
+            if start.startswith(kind):
+                raise InputError(f"{path}: {advice}")
+        file.seek(0)
+        with py7zr.SevenZipFile(file) as archive:
+            if archive.needs_password():
+                raise py7zr.PasswordRequired([], "the data are encrypted")
+            files, blocks = _check_members(path, archive.files), _list_blocks(archive)
+        if sum(member.num_bytes for member in files) != sum(block.num_bytes for block in blocks):
             raise py7zr.Bad7zFile("sizes contradict each other")
-        return ImageArchive(path, members, blocks)
+        return ImageArchive(path, files, blocks)
 
 
 def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
-    """The images of an archive; refuses what must not be read before anything is decompressed."""
-    members: dict[int, Member] = {}
+    """The files of an archive; refuses what must not be read before anything is decompressed."""
+    found: list[Member] = []
+    names: dict[int, str] = {}
     for file in files:
         name, num_bytes = file.filename, file.uncompressed
         if file.is_directory and not num_bytes:
             continue
-        number = image_id(name)
+        number = HIDDEN if is_hidden(name.replace("\\", "/")) and not _leaves(name) else image_id(name)
         if number is None or file.is_symlink:
             raise InputError(f"{path}: member {name[:60]!r} is not an image named by its id (17.png)")
-        if number in members:
-            raise InputError(f"{path}: id {number} is there twice ({members[number].name} and {name})")
-        if not 0 <= num_bytes <= MAX_ENCODED_BYTES:
+        if number in names:
+            raise InputError(f"{path}: id {number} is there twice ({names[number]} and {name})")
+        if not 0 <= num_bytes <= (MAX_HIDDEN_BYTES if number == HIDDEN else MAX_ENCODED_BYTES):
             raise InputError(f"{path}: {name} has {num_bytes:,} bytes; not a 32x32 image")
-        members[number] = Member(number, name, num_bytes, file.crc32)
-    if len(members) > MAX_MEMBERS:
-        raise InputError(f"{path}: {len(members):,} images; at most {MAX_MEMBERS:,} are read")
-    return list(members.values())
+        if number != HIDDEN:
+            names[number] = name
+        found.append(Member(number, name, num_bytes, file.crc32))
+    if len(found) > MAX_MEMBERS:
+        raise InputError(f"{path}: {len(found):,} images; at most {MAX_MEMBERS:,} are read")
+    return found
+
+
+def _leaves(name: str) -> bool:
+    """Whether a name leads out of the archive's own folder."""
+    return ".." in re.split(r"[/\\]", name)
 
 
 def _list_blocks(archive: py7zr.SevenZipFile) -> list[_Block]:
@@ -236,6 +293,9 @@ def _one_line(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not found") from None
     except py7zr.PasswordRequired:
         raise InputError(f"{path}: the archive is encrypted; the competition's files are not") from None
+    except UnsupportedCompressionMethodError:
+        advice = "install 7-Zip (7zz; Debian: 7zip), or pack it anew with LZMA2"
+        raise InputError(f"{path}: compressed by a method that py7zr does not know; {advice}") from None
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # py7zr raises its own, lzma's, struct's, and on damage KeyError, TypeError and others
