@@ -66,14 +66,14 @@ def test_every_model_overfits_one_batch(name):
     images, labels = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     loss = torch.tensor(torch.inf)
-    for _ in range(40):
+    for _ in range(100):  # the slowest, dainet1, needs 36
         loss = nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if loss.item() < 0.05:
-            break
-    assert loss.item() < 0.2
+        if loss.item() < 0.2:  # before the first step it is 1.4
+            return
+    pytest.fail(f"the loss is still {loss.item():.2f}")
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
