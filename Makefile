@@ -1,6 +1,6 @@
 # make            environment, then every stage on the embedded sample
 # make test       everything that CI checks
-# make table      the README's table of experiments, from the committed records
+# make table      the tables in README.md and docs/results.md, from the committed records
 # make screenshots
 #                 the README's pictures, from the last run's report (needs Chromium)
 # make lock       requirements.lock anew from pyproject.toml

@@ -1,7 +1,6 @@
 """What is kept of measurements.
 
-A replicated experiment has a folder with `result.json` and `submission.csv.gz`, and a row of their table; a benchmark
-of speed has one JSON file.
+A replicated experiment has a folder with `result.json` and `submission.csv.gz`, a benchmark of speed one JSON file.
 """
 
 import gzip
@@ -10,7 +9,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from cifar10.app.experiments.recipes import Experiment
 from cifar10.core.files import atomic_write
 from cifar10.engine.provenance import machine
 from cifar10.evaluation import lineage
@@ -61,28 +59,3 @@ def mean_and_deviation(values: list[float], digits: int = 4) -> str:
     """`0.5312` or, from two values on, `0.5312 ± 0.0021` (sample standard deviation)."""
     spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{mean(values):.{digits}f}{spread}"
-
-
-def table(experiments: dict[str, Experiment], records: dict[str, Record]) -> str:
-    """Markdown: every experiment in order, published accuracy beside the one measured here, or `not run`."""
-    lines = [
-        "| experiment | published | on | here, validation | here, test | n | points | seconds | device |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, experiment in experiments.items():
-        published = f"{experiment.published:.4g}" if experiment.published else "none"
-        on = experiment.measured_on if experiment.published else ""
-        record = records.get(name)
-        measured = _measured(experiment, record) if record and not record["changed"] else ["not run"] + [""] * 5
-        lines.append(f"| {' | '.join([f'`{name}`', published, on, *measured])} |".replace("|  |", "| |"))
-    return "\n".join(lines) + "\n"
-
-
-def _measured(experiment: Experiment, record: Record) -> list[str]:
-    """The measured cells; points are ours minus the published figure, on test where both are of test images."""
-    validation, test = accuracies(record, "validation"), accuracies(record, "test")
-    ours = test if test and experiment.measured_on == "test" else validation or test
-    points = f"{100 * (mean(ours) - experiment.published):+.1f}" if experiment.published else ""
-    seconds = mean(run["train_seconds"] for run in record["runs"])
-    cells = [mean_and_deviation(values) if values else "" for values in (validation, test)]
-    return [*cells, str(len(record["runs"])), points, f"{seconds:,.0f}", record["device"]]

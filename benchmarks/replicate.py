@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from records import Record, read_records, table, write_record
+from records import Record, read_records, write_record
 from ruamel.yaml import YAML
+from table import table
 
 from cifar10.app.experiments.recipes import (
     EXPERIMENTS,
@@ -79,7 +80,7 @@ def replicate(options: argparse.Namespace) -> None:
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
             tail = {"note": options.note, "commit": options.commit, **machine()}
             write_record(out, {**head, "images": images, "runs": [*runs, run], **tail}, submission)
-            atomic_write(out / "table.md", table(experiments, read_records(out)))
+            atomic_write(out / "table.md", table(experiments, read_records(out), scores={}))
     print(f"{out / 'table.md'}")
 
 

@@ -1,6 +1,4 @@
-"""The troubleshooting table of README.md says what the program says: each message is provoked by a test."""
-
-import re
+"""The table of messages in docs/kaggle.md says what the program says: each message is provoked by a test."""
 
 from kaggle_user import ROOT
 from test_kaggle_client import RARE
@@ -9,7 +7,7 @@ from test_kaggle_submit import BEFORE, ERROR, NO_TERMINAL, NOT_TAKEN, WRONG_SOUR
 
 
 def test_kaggle_messages_are_the_ones_that_are_printed() -> None:
-    section = re.split(r"^## ", (ROOT / "README.md").read_text().partition("\n## Troubleshooting\n")[2], flags=re.M)[0]
+    section = (ROOT / "docs/kaggle.md").read_text().partition("\n## Messages\n")[2]
     listed = {row.split("|")[1].strip(" `") for row in section.splitlines() if row.startswith("| `")}
     printed = {case.message for case in [*CASES.values(), *NOT_TAKEN.values()]}
     printed |= {message for _, message in RARE.values()} | {BEFORE, ERROR, NO_TERMINAL, WRONG_SOURCE}

@@ -103,7 +103,7 @@ def test_submission_that_kaggle_marks_as_an_error(ready: UserFolder, server: Sta
     assert ready.fails(*SUBMIT) == "submissions/submission.csv: submitted before, as 1001 (error); add --again"
 
 
-# Messages that one test each provokes; README.md explains them.
+# Messages that one test each provokes; docs/kaggle.md explains them.
 ERROR = "kaggle: submission 1001 was marked as an error: Submission must have 40 rows"
 BEFORE = "submissions/submission.csv: submitted before, as 1001 (0.86667); add --again"
 NO_TERMINAL = "not submitted: there is no terminal to ask on; --yes submits without asking"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_tiny
-from records import RESULTS, mean_and_deviation, read_records, table
+from records import RESULTS, mean_and_deviation, read_records
 from replicate import main
-from table import with_table
+from table import FRONT_ROWS, PEERS, SCORES, front_table, read_peers, read_scores, table, with_table
 
 from cifar10.app.experiments.recipes import Experiment, load_experiments
 
@@ -31,9 +31,12 @@ def test_every_committed_record_is_of_todays_recipe(name):
     assert RECORDS[name]["overrides"] == EXPERIMENTS[name].overrides
 
 
-def test_the_readmes_table_is_what_make_table_writes():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_table(text, table(EXPERIMENTS, RECORDS)) == text
+def test_the_committed_tables_are_what_make_table_writes():
+    scores, peers = read_scores(RESULTS / SCORES), read_peers(RESULTS / PEERS)
+    front, whole = front_table(EXPERIMENTS, RECORDS, scores, peers), table(EXPERIMENTS, RECORDS, scores)
+    for page, content in (("README.md", front), ("docs/results.md", whole)):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert with_table(text, content) == text
 
 
 def test_mean_and_sample_deviation():
@@ -41,17 +44,50 @@ def test_mean_and_sample_deviation():
     assert mean_and_deviation([0.5, 0.6]) == "0.5500 ± 0.0707"
 
 
-def test_a_row_compares_like_with_like():
-    """A figure published on test images is compared with ours on test images where those labels are known."""
+RUN = {"seed": 0, "validation": {"accuracy": 0.4}, "best": {"epoch": 1, "val_accuracy": 0.45}, "train_seconds": 150}
+RECORD = {"experiment": "a", "changed": {}, "runs": [RUN], "device": "abacus", "note": ""}
+
+
+@pytest.mark.parametrize(
+    ("measured_on", "epoch", "scores", "points"),
+    [
+        ("test", "last", {"a": 0.6}, "+10.0"),
+        ("test", "last", {}, "-10.0 (validation)"),
+        ("test", "best", {"a": 0.6}, "-5.0 (validation)"),
+        ("validation", "last", {"a": 0.6}, "-10.0"),
+        ("validation", "best", {}, "-5.0"),
+    ],
+)
+def test_points_compare_like_with_like(measured_on, epoch, scores, points):
+    recipe = Experiment(published=0.5, measured_on=measured_on, epoch=epoch, source="", overrides={})
+    test = "0.6000" if scores else ""
+    row = f"| `a` | 0.5 | {measured_on}, {epoch} | 0.4000 | 0.4500 | {test} | 1 | {points} | 2 min | abacus |"
+    rows = table({"a": recipe, "b": recipe}, {"a": RECORD}, scores).splitlines()
+    assert rows[2] == row.replace("|  |", "| |")
+    assert rows[3].startswith(f"| `b` | 0.5 | {measured_on}, {epoch} | not run |")
+
+
+def test_what_the_runs_measured_on_test_goes_before_a_score():
     recipe = Experiment(published=0.5, measured_on="test", source="", overrides={})
-    run = {"seed": 0, "validation": {"accuracy": 0.4}, "test": {"accuracy": 0.6}, "train_seconds": 12.3}
-    record = {"experiment": "a", "changed": {}, "runs": [run], "device": "abacus"}
-    rows = table({"a": recipe, "b": recipe}, {"a": record}).splitlines()
-    assert rows[2] == "| `a` | 0.5 | test | 0.4000 | 0.6000 | 1 | +10.0 | 12 | abacus |"
-    assert rows[3].startswith("| `b` | 0.5 | test | not run |")
-    only_validation = {**record, "runs": [{key: value for key, value in run.items() if key != "test"}]}
-    assert "| -10.0 |" in table({"a": recipe}, {"a": only_validation})
-    assert "not run" in table({"a": recipe}, {"a": {**record, "changed": {"epochs": 1}}})
+    record = {**RECORD, "runs": [{**RUN, "test": {"accuracy": 0.7}}]}
+    assert "| 0.7000 | 1 | +20.0 |" in table({"a": recipe}, {"a": record}, {"a": 0.6})
+    assert "not run" in table({"a": recipe}, {"a": {**record, "changed": {"epochs": 1}}}, {})
+
+
+def test_scores_of_the_holder_are_a_table_and_may_be_missing(tmp_path: Path):
+    assert read_scores(tmp_path / SCORES) == {}
+    (tmp_path / SCORES).write_text("record,accuracy\ncnn3,0.7172\n")
+    assert read_scores(tmp_path / SCORES) == {"cnn3": 0.7172}
+
+
+def test_the_front_page_has_measured_rows_alone():
+    recipe = Experiment(published=None, measured_on="validation", peer="airbench94 0.94", source="", overrides={})
+    record = {**RECORD, "experiment": "fast"}
+    peers = {"airbench94": [{"accuracy": 0.93, "train_seconds": 1200.0}]}
+    rows = front_table({"fast": recipe, "competition": recipe}, {"fast": record}, {"fast": 0.41}, peers).splitlines()
+    assert rows[2:] == ["| `fast` | 0.4100 | 2 min | abacus | airbench94 0.94; here 0.9300 in 20 min |"]
+    assert len(front_table(EXPERIMENTS, RECORDS, {}, {}).splitlines()) <= 2 + FRONT_ROWS
+    assert "(validation)" in front_table({"fast": recipe}, {"fast": record}, {}, {})
 
 
 def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, monkeypatch):

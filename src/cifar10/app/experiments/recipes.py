@@ -23,6 +23,10 @@ class Experiment(Config):
     """Accuracy that the source reports, 0..1. null: it reports none."""
     measured_on: Literal["test", "validation", "unknown"]
     """The images that the published accuracy is of."""
+    epoch: Literal["last", "best"] = "last"
+    """The epoch that the published accuracy is of."""
+    peer: str | None = None
+    """What stands beside the result in the README's table. null: the published accuracy."""
     source: str
     """Where the recipe is from, and what was chosen where it is silent."""
     overrides: dict[str, Any]

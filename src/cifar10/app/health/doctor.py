@@ -135,7 +135,7 @@ def check_credentials(needed: bool) -> list[Finding]:
     if from_environment or credential_files():
         return [*findings, Finding("Kaggle: credentials are there")]
     if needed:
-        return [Finding("Kaggle: no credentials, and data.source is kaggle; README: With your Kaggle account", True)]
+        return [Finding("Kaggle: no credentials, and data.source is kaggle; docs/kaggle.md tells where they go", True)]
     return [Finding("Kaggle: no credentials; data.source needs none")]
 
 
