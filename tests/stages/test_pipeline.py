@@ -119,7 +119,9 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
     assert stages_run(project.dvc("exp", "run", "-S", "lr=0.1")) == []
     assert project.read(*RESULTS) == changed
     table = project.dvc("exp", "show", "--csv")
-    assert "lr" in table.splitlines()[0]
+    columns = table.splitlines()[0].split(",")
+    assert "lr" in columns
+    assert columns[5:7] == ["validation.accuracy", "validation.macro_f1"]  # before them: names and dates
     assert len(table.splitlines()) >= 4  # header, workspace, main, two experiments
 
 
