@@ -94,9 +94,10 @@ def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, m
     monkeypatch.chdir(ROOT)
     data, out = write_tiny(tmp_path / "raw"), tmp_path / "out"
     command = ["cnn2", "lenet", "--data", str(data), "--out", str(out), "--set", "epochs=1", "--commit", "abc"]
+    command += ["--set", "data.val_fraction=0.2"]  # the recipes' 2 % of 48 images are less than one for each class
     main([*command, "--note", "a test"])
     record = json.loads((out / "cnn2/result.json").read_text())
-    assert record["changed"] == {"epochs": 1}
+    assert record["changed"] == {"epochs": 1, "data.val_fraction": 0.2}
     assert record["images"] == {"train": 38, "validation": 10, "test": 12}
     assert record["note"] == "a test"
     assert [run["seed"] for run in record["runs"]] == [0]

@@ -13,7 +13,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torchvision
-from conftest import CLASSES, NUM_TEST, NUM_TRAIN, tiny_image, tiny_members, write_tiny
+from conftest import CLASSES, NUM_TEST, NUM_TRAIN, read_default_params, tiny_image, tiny_members, write_tiny
 
 from cifar10 import competition
 from cifar10.competition.sample import LABELS, load_images
@@ -24,9 +24,8 @@ from cifar10.images.codec import decode_image
 
 
 def config(source: str, path: Path | None = None) -> DataConfig:
-    return DataConfig(
-        source=source, path=str(path) if path else None, competition="cifar-10", val_fraction=0.2, split_seed=0
-    )
+    values = {"source": source, "path": str(path) if path else None}
+    return DataConfig.model_validate({**read_default_params()["data"], **values})
 
 
 def pixels(archive: Path) -> dict[int, np.ndarray]:

@@ -40,6 +40,12 @@ def test_weights_lie_in_the_chosen_order(channels_last):
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
+def test_apples_gpu_gets_contiguous_memory(monkeypatch):
+    """Batch norm on channels_last is wrong there in some versions of torch (pytorch issue 175189)."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Runtime(config(device="mps", channels_last=True)).memory_format == torch.contiguous_format
+
+
 @pytest.mark.parametrize(
     "error",
     [

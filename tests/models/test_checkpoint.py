@@ -62,6 +62,16 @@ def test_the_file_of_one_network_says_nothing_of_members(saved: Path):
     assert "members" not in torch.load(saved, weights_only=True)
 
 
+def test_a_file_from_before_an_option_was_there_opens(saved: Path, trained: TrainedModel):
+    content = torch.load(saved, weights_only=True)
+    for option in ("frame_pixels", "dropout_last"):
+        del content["model"][option]
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    saved.write_bytes(seal(buffer.getvalue()))
+    assert load_model(saved).config == trained.config
+
+
 def test_a_missing_model_says_what_makes_it(tmp_path: Path):
     with pytest.raises(InputError, match=r"model\.pt: not found; `dvc repro train` makes it"):
         load_model(tmp_path / "model.pt")

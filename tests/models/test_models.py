@@ -3,6 +3,7 @@ import torch
 import torchvision
 from conftest import train_config
 from torch import nn
+from torchvision.transforms import v2
 
 from cifar10.core.config import InputError
 from cifar10.models import MODELS, ModelConfig, build_model, count_parameters
@@ -47,8 +48,7 @@ PARAMETERS = {
 
 
 def config(name: str, **options) -> ModelConfig:
-    nothing = dict.fromkeys(("stem_max_pool", "activation", "initialization", "pretrained"))
-    return ModelConfig.model_validate({"name": name, **nothing, **options})
+    return ModelConfig.model_validate({**dict.fromkeys(ModelConfig.model_fields), "name": name, **options})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -102,6 +102,44 @@ def test_every_initialization_has_its_published_spread(name, spread):
     weight = dict(model.named_parameters())["stages.3.0.conv2.weight"]
     assert weight.std().item() == pytest.approx(spread, rel=0.02)
     assert set(INITIALIZERS) == {"xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"}
+
+
+def test_pytorchs_initialization_is_what_its_layers_do_by_themselves():
+    """Uniform within 1 / sqrt(fan in), so a deviation of 1 / sqrt(3 fan in): 0.024 for 64 maps."""
+    torch.manual_seed(0)
+    drawn = build_model(config("resnet18_improved", initialization="pytorch"), 10)
+    weight = dict(drawn.named_parameters())["stages.0.0.conv2.weight"]
+    assert weight.std().item() == pytest.approx((3 * 9 * 64) ** -0.5, rel=0.02)
+    assert weight.abs().max().item() <= (9 * 64) ** -0.5
+    for name in ("lenet", "cnn3"):  # nothing was redrawn after their layers were made
+        torch.manual_seed(1)
+        by_itself = build_model(config(name), 10)
+        torch.manual_seed(1)
+        for module in by_itself.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                before = [parameter.clone() for parameter in module.parameters()]
+                module.reset_parameters()
+                assert all((one == other).all() for one, other in zip(before, module.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["cnn2", "cnn3"])
+def test_the_frame_is_torchvisions_pad_and_resize(name):
+    """The study's transforms, which round to whole grey levels in between, then its normalisation."""
+    pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    padded = v2.functional.resize(v2.functional.pad(pixels, [4]), [32, 32], antialias=True)
+    model = build_model(config(name, frame_pixels=4), 10).eval()
+    assert count_parameters(model) == PARAMETERS[name]
+    framed = next(model.children())(pixels / 127.5 - 1)
+    torch.testing.assert_close((framed + 1) * 127.5, padded.float(), rtol=0, atol=1.01)
+    assert model(pixels / 127.5 - 1).shape == (2, 10)
+
+
+def test_dainet1_has_its_dropout_before_the_norm_or_after_the_pool():
+    models = {last: build_model(config("dainet1", dropout_last=last), 10) for last in (False, True)}
+    kinds = {last: [type(module).__name__ for module in model.children()] for last, model in models.items()}
+    assert kinds[False][:5] == ["Conv2d", "Dropout", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    assert kinds[True][:5] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Dropout"]
+    assert kinds[False][5:] == kinds[True][5:]
 
 
 def with_torchvisions_names(model: ResNet) -> dict[str, torch.Tensor]:

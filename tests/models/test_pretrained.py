@@ -31,6 +31,24 @@ def test_all_but_the_classifier_is_taken(imagenet: Path, ending, capsys):
     assert "all weights taken but fc.bias, fc.weight" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda weights: {key: value for key, value in weights.items() if "num_batches_tracked" not in key},
+        lambda weights: {f"module.{key}": value for key, value in weights.items()},
+        lambda weights: {"epoch": 90, "state_dict": weights},
+        lambda weights: {"state_dict": {f"module.{key}": value for key, value in weights.items()}},
+    ],
+    ids=["before batches were counted", "of data-parallel training", "a checkpoint", "both"],
+)
+def test_the_same_weights_in_the_forms_that_people_have(imagenet: Path, wrapped):
+    weights = torch.load(imagenet, weights_only=True)
+    path = imagenet.with_name("other.pth")
+    torch.save(wrapped(weights), path)
+    own = build_model(config("resnet18_torchvision", pretrained=str(path)), 10).state_dict()
+    assert all((own[key] == weights[key]).all() for key in own if not key.startswith("fc."))
+
+
 def test_torchvisions_enum_is_known_by_name(imagenet: Path, monkeypatch):
     weights = torch.load(imagenet, weights_only=True)
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda self, **options: weights)

@@ -50,6 +50,32 @@ def test_without_validation_everything_is_training(here: Path):
     assert json.loads((here / "data.json").read_text())["validation"]["images"] == 0
 
 
+def test_pixels_are_normalised_with_what_the_recipe_says_and_the_card_has_the_images_own(here: Path):
+    write_tiny(here / "raw")
+    run(here)
+    own, card = load_prepared(here / "prepared").mean, (here / "data.json").read_text()
+    write_params(here / "params.yaml", {"data.normalization": [[0.5, 0.5, 0.5], [0.2, 0.25, 0.5]]})
+    run(here)
+    data = load_prepared(here / "prepared")
+    assert (data.mean, data.std) == ([0.5, 0.5, 0.5], [0.2, 0.25, 0.5])
+    assert own != data.mean
+    assert (here / "data.json").read_text() == card
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([[0.5] * 3], r"normalization: list should have at least 2 items"),
+        ([[0.5] * 3, [0.5, 0.0, 0.5]], r"normalization: the second list, deviations, should be above 0"),
+        ([[0.5] * 3, [0.5] * 2], r"normalization\.1: list should have at least 3 items"),
+    ],
+)
+def test_a_normalization_that_cannot_be_is_one_line(here: Path, value, told):
+    write_params(here / "params.yaml", {"data.normalization": value})
+    with pytest.raises(InputError, match=rf"^params\.yaml: data\.{told}"):
+        run(here)
+
+
 def test_exact_duplicates_are_found_and_kept_together(here: Path):
     members = tiny_members("train", NUM_TRAIN)
     for number in range(25, 49):  # the second half repeats the first

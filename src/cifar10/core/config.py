@@ -70,6 +70,15 @@ class Config(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+def _positive_std(normalization: list[list[float]]) -> list[list[float]]:
+    if min(normalization[1]) <= 0:
+        raise ValueError("the second list, deviations, should be above 0")
+    return normalization
+
+
 class DataConfig(Config):
     """The section `data`: which images, and how they are split. Here because the first two stages share it."""
 
@@ -81,6 +90,8 @@ class DataConfig(Config):
     """Kaggle's name of the competition, for the source `kaggle`."""
     val_fraction: Annotated[float, Field(ge=0, lt=1)]
     """Share of the labelled images held back for validation. 0: train on everything."""
+    normalization: Annotated[list[Channels], Field(min_length=2, max_length=2), AfterValidator(_positive_std)] | None
+    """Mean and standard deviation of each channel, pixels being 0..1. null: those of the training images."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
     """Seed of the split; apart from `seed`, so that runs with several seeds share one split."""
 

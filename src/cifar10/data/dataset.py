@@ -52,8 +52,8 @@ class PreparedData:
     train_rows: Int64[np.ndarray, " train"]  # rows of `labelled`, ascending
     val_rows: Int64[np.ndarray, " val"]  # the others; empty where val_fraction is 0
     classes: list[str]  # sorted names
-    mean: list[float]  # per channel (red, green, blue) over the training part, pixels scaled to 0..1
-    std: list[float]
+    mean: list[float]  # what pixels are normalised with, per channel (red, green, blue), scaled to 0..1: those of the
+    std: list[float]  # training part, or data.normalization
     fold_of_row: Int64[np.ndarray, " images"] | None = None  # where `ensemble.folds` is on: of each row of `labelled`
 
     @property

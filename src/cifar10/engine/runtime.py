@@ -54,7 +54,9 @@ class Runtime:
         else:
             _keep_freed_memory()
         self.compile = config.compile
-        self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        # On Apple's MPS, batch norm in that order is wrong in some versions of torch (pytorch issue 175189).
+        nhwc = config.channels_last and self.device.type != "mps"
+        self.memory_format = torch.channels_last if nhwc else torch.contiguous_format
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.precision = ("bfloat16" if bfloat16 else "float32") if config.precision == "auto" else config.precision
         if config.deterministic:

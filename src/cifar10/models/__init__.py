@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Annotated
 
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from cifar10.core.config import PARAMS, Config, InputError, one_of
 from cifar10.models import cnn, dainet, fastnet, lenet, resnet
-from cifar10.models.layers import ACTIVATIONS, INITIALIZERS, initialize
+from cifar10.models.layers import ACTIVATIONS, INITIALIZERS, PYTORCH, initialize
 from cifar10.models.pretrained import load_pretrained
 
 # Each takes `num_classes` and the options of `ModelConfig` that it understands.
@@ -38,8 +39,12 @@ class ModelConfig(Config):
     """Residual networks: whether a 3x3 max-pool of stride 2 follows the stem."""
     activation: Annotated[str, one_of(ACTIVATIONS)] | None
     """Plain networks: a key of ACTIVATIONS."""
-    initialization: Annotated[str, one_of(INITIALIZERS)] | None
-    """Any network: how its convolution and linear weights are drawn, a key of INITIALIZERS."""
+    frame_pixels: Annotated[int, Field(ge=1, le=16)] | None
+    """cnn2, cnn3: width of a frame around the image, which is then resized to 32x32 again."""
+    dropout_last: bool | None
+    """dainet1: whether dropout follows the pool of the first group instead of its convolution."""
+    initialization: Annotated[str, one_of((*INITIALIZERS, PYTORCH))] | None
+    """Any network: how its convolution and linear weights are drawn, a key of INITIALIZERS or `pytorch`."""
     pretrained: str | None
     """Any network: a torchvision weights enum (`ResNet18_Weights.IMAGENET1K_V1`), or a file of the same layout."""
 

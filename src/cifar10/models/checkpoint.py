@@ -11,15 +11,14 @@ import torch
 from pydantic import Field, ValidationError
 from torch import nn
 
-from cifar10.core.config import Config, InputError, one_of
+from cifar10.core.config import Channels, Config, InputError, one_of
 from cifar10.core.files import atomic_write
 from cifar10.models import ModelConfig, build_model
 from cifar10.models.ensemble import join, members_of
 
 FORMAT = "cifar10 model 2"
 _SEAL_CHARACTERS = 64  # a sha256 in hexadecimal
-
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+_NEW_OPTIONS = {"frame_pixels": None, "dropout_last": None}  # of `model`, which older files lack
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,8 @@ def load_model(path: Path) -> TrainedModel:
     except Exception:  # torch raises RuntimeError, UnpicklingError, KeyError and others for what it cannot read
         raise InputError(f"{path}: not a readable model file; `dvc repro train` makes it anew") from None
     try:
-        head = _Head.model_validate(
-            {"members": 1, **{key: content[key] for key in _Head.model_fields if key in content}}
-        )
+        values = {key: content[key] for key in _Head.model_fields if key in content}
+        head = _Head.model_validate({"members": 1, **values, "model": {**_NEW_OPTIONS, **content["model"]}})
         config = head.model.model_copy(update={"pretrained": None})  # a model file asks for no other file
         model = join([build_model(config, len(head.classes)) for _ in range(head.members)])
         model.load_state_dict(content["state_dict"])

@@ -1,10 +1,11 @@
 """Plain convolutional networks: blocks of convolution, batch norm, activation and pool, then linear layers."""
 
+import itertools
 from collections.abc import Callable
 
 from torch import nn
 
-from cifar10.models.layers import ACTIVATIONS
+from cifar10.models.layers import ACTIVATIONS, Frame
 
 
 def _block(in_channels: int, out_channels: int, act: Callable[[], nn.Module]) -> list[nn.Module]:
@@ -13,22 +14,23 @@ def _block(in_channels: int, out_channels: int, act: Callable[[], nn.Module]) ->
     return [convolution, nn.BatchNorm2d(out_channels), act(), nn.MaxPool2d(2)]
 
 
-def cnn2(num_classes: int, activation: str = "relu") -> nn.Module:
-    """Two blocks (16, 32 channels) and one linear layer on 8x8x32."""
-    act = ACTIVATIONS[activation]
-    return nn.Sequential(*_block(3, 16, act), *_block(16, 32, act), nn.Flatten(), nn.Linear(8 * 8 * 32, num_classes))
+def _plain(num_classes: int, widths: tuple[int, ...], act: Callable[[], nn.Module], frame_pixels: int) -> nn.Sequential:
+    """A block for each width and one linear layer."""
+    layers: list[nn.Module] = [Frame(frame_pixels)] if frame_pixels else []
+    for in_channels, out_channels in itertools.pairwise((3, *widths)):
+        layers += _block(in_channels, out_channels, act)
+    size = 32 // 2 ** len(widths)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(size * size * widths[-1], num_classes))
 
 
-def cnn3(num_classes: int, activation: str = "relu") -> nn.Module:
-    """Three blocks (16, 32, 64 channels) and one linear layer on 4x4x64."""
-    act = ACTIVATIONS[activation]
-    return nn.Sequential(
-        *_block(3, 16, act),
-        *_block(16, 32, act),
-        *_block(32, 64, act),
-        nn.Flatten(),
-        nn.Linear(4 * 4 * 64, num_classes),
-    )
+def cnn2(num_classes: int, activation: str = "relu", frame_pixels: int = 0) -> nn.Module:
+    """Two blocks (16, 32 channels) and one linear layer on 8x8x32; its study frames the images first."""
+    return _plain(num_classes, (16, 32), ACTIVATIONS[activation], frame_pixels)
+
+
+def cnn3(num_classes: int, activation: str = "relu", frame_pixels: int = 0) -> nn.Module:
+    """Three blocks (16, 32, 64 channels) and one linear layer on 4x4x64; its study frames the images first."""
+    return _plain(num_classes, (16, 32, 64), ACTIVATIONS[activation], frame_pixels)
 
 
 def mynet(num_classes: int, activation: str = "relu") -> nn.Module:

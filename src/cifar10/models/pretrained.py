@@ -21,13 +21,16 @@ def load_pretrained(model: nn.Module, source: str) -> list[str]:
     Args:
         model: changed in place.
         source: the name of a torchvision weights enum, or the path of a `.pth` or `.safetensors` file whose keys and
-            shapes are the model's own.
+            shapes are the model's own. Taken too: the `state_dict` of a checkpoint, keys that data-parallel training
+            put `module.` in front of, and files from before batch norm counted its batches.
 
     Raises:
         InputError: the source is not there, or has other weights than the model.
     """
-    weights = _read(source)
-    own = model.state_dict()
+    weights, own = _read(source), model.state_dict()
+    for key in own.keys() - weights.keys():
+        if key.endswith("num_batches_tracked"):  # PyTorch before 0.4.1 had none; load_state_dict does without, too
+            weights[key] = own[key]
     classifier = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     left_out = sorted(key for key in weights if key.startswith(f"{classifier}."))
     needed = {key for key in own if not key.startswith(f"{classifier}.")}
@@ -59,12 +62,15 @@ def _read(source: str) -> dict[str, Tensor]:
         raise InputError(f"{KEY}: {source} is not a file of weights ({type(error).__name__})") from None
 
 
-def _check_tensors(weights: Any) -> dict[str, Tensor]:
+def _check_tensors(content: Any) -> dict[str, Tensor]:
+    """The weights in what a file holds, by the names that one process gives them."""
+    weights = content["state_dict"] if isinstance(content, dict) and "state_dict" in content else content
     if not isinstance(weights, dict):
         raise TypeError
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
         raise TypeError
-    return weights
+    in_front = "module." if all(key.startswith("module.") for key in weights) else ""
+    return {key.removeprefix(in_front): value for key, value in weights.items()}
 
 
 def _find_enum(name: str) -> Any:

@@ -63,7 +63,7 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
         _save(folder / "val_rows.npy", val_rows)
         test = ImageSet(test_images, test_labels, test_ids)
         _decode(test_archive, test_members, test, folder / "test")
-        write_description(folder, classes, mean, std)
+        write_description(folder, classes, *(config.normalization or (mean, std)))
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, exact, near), indent=2) + "\n")
     print(f"prepare: {len(train_rows):,} training, {len(val_rows):,} validation and {len(test):,} test images")
