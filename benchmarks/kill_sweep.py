@@ -30,7 +30,7 @@ from cifar10.competition.sample import LABELS, load_images
 from cifar10.core.config import PARAMS, read_params
 from cifar10.core.files import atomic_write
 from cifar10.engine.provenance import machine
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 from cifar10.images.codec import encode_png
 from cifar10.stages import prepare
 from cifar10.training.trainer import TrainConfig
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, default=RESULT, help=f"the JSON file ({RESULT.relative_to(ROOT)})")
     options = parser.parse_args(arguments)
     rows: dict[str, Row] = {}
-    head = {"name": "kill_sweep", "commit": lineage.commit(), **machine()}
+    head = {"name": "kill_sweep", "commit": origin.commit(), **machine()}
 
     def tell(kind: str, row: Row) -> None:
         rows[kind] = dict(row)

@@ -11,7 +11,7 @@ from typing import Any
 
 from cifar10.core.files import atomic_write
 from cifar10.engine.provenance import machine
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -41,7 +41,7 @@ def write_record(folder: Path, record: Record, submission: bytes | None) -> None
 
 def write_benchmark(path: Path, figures: dict[str, Any]) -> dict[str, Any]:
     """Write the figures of a benchmark with the commit and the machine that they are of; returns all that."""
-    result = {**figures, "commit": lineage.commit(), **machine()}
+    result = {**figures, "commit": origin.commit(), **machine()}
     _write_json(path, result)
     return result
 

@@ -30,7 +30,7 @@ from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
 from cifar10.engine.provenance import machine
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 from cifar10.stages import download, evaluate, predict, prepare, train
 
 PARTS = ("validation", "test")
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run with seed 0 to N - 1 (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
     parser.add_argument("--note", default="", help="what a reader must know to judge the figures")
-    parser.add_argument("--commit", default=lineage.commit(), help="for a copy of the code without git")
+    parser.add_argument("--commit", default=origin.commit(), help="for a copy of the code without git")
     options = parser.parse_args(arguments)
     try:
         replicate(options)

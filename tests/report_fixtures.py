@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import torch
 from conftest import train_config
+from torch import Tensor, nn
 
 from cifar10.data.dataset import ImageSet, PreparedData
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.runtime import Runtime
-from cifar10.evaluation.metrics import score
-from cifar10.evaluation.report.page import Measured, Origin, write_report
+from cifar10.evaluation.origin import Origin
+from cifar10.evaluation.out_of_fold import predict_images
+from cifar10.evaluation.report.page import write_report
+from cifar10.evaluation.results import Measured, measure
 from cifar10.models import build_model
 from cifar10.models.checkpoint import TrainedModel
 from cifar10.preparation.data_card import describe
@@ -63,5 +66,8 @@ def write_tiny_report(
 def _measure(trained: TrainedModel, images: ImageSet) -> Measured:
     runtime = Runtime(train_config().runtime)
     plain = PredictConfig(batch_size=500, tta="none", tta_below_confidence=1.0)
-    logits = predict_logits(trained.model, images.images, trained.mean, trained.std, plain, runtime)
-    return Measured(images, logits, score(images.labels, logits.argmax(1).numpy(), trained.classes))
+
+    def predict(network: nn.Module, part: ImageSet) -> Tensor:
+        return predict_logits(network, part.images, trained.mean, trained.std, plain, runtime)
+
+    return measure(predict_images(trained.model, images, predict), trained.classes)

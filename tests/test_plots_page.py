@@ -12,7 +12,7 @@ HISTORY = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy\n1,0.1,2.0,0
 TABLES = {
     "reports/train/history.csv": HISTORY,
     "reports/eval/predictions.csv": "id,label,predicted,confidence\n1,cat,cat,0.9\n2,dog,cat,0.6\n",
-    "reports/eval/per_class.csv": "class,precision,recall,f1,accuracy,support\ncat,1,1,1,1,1\ndog,1,1,0.5,1,1\n",
+    "reports/eval/per_class.csv": "class,recall,precision,f1,support\ncat,1,1,1,1\ndog,1,1,0.5,1\n",
 }
 
 

@@ -10,7 +10,7 @@ from cifar10.app.experiments import compare
 from cifar10.app.experiments.compare import HISTORY, METRICS, Run, format_runs, plot_runs, read_run
 from cifar10.core.config import InputError
 from cifar10.engine.provenance import LOGS
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 
 LOCK = "schema: '2.0'\nstages:\n  train:\n    outs:\n    - path: models/model.pt\n      md5: {}\n"
 
@@ -33,7 +33,7 @@ def write_run(accuracy: float, losses: list[float], md5: str, **params: str) -> 
 
 def commit(tag: str) -> None:
     for arguments in (("add", "-A"), ("commit", "-qm", tag), ("tag", tag)):
-        lineage._git(*arguments)
+        origin._git(*arguments)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def repository(tmp_path: Path, monkeypatch) -> Path:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@localhost")
-    lineage._git("init", "-q")
+    origin._git("init", "-q")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").touch()
     (tmp_path / ".gitignore").write_text("/logs/\n/.dvc/tmp/\n")

@@ -28,7 +28,7 @@ def test_the_shipped_params_are_valid_and_complete():
     load_config(EnsembleConfig, params, "ensemble")
     load_config(PredictConfig, params, "predict")
     # every key is read by some config class, so none can be changed without effect
-    assert set(TOP_LEVEL_KEYS) == set(train.model_dump()) | {"data", "ensemble", "predict"}
+    assert set(TOP_LEVEL_KEYS) == set(train.model_dump()) | {"data", "ensemble", "predict", "evaluate"}
 
 
 def test_every_parameter_has_a_comment_and_every_field_a_sentence():

@@ -1,3 +1,5 @@
+import itertools
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -5,11 +7,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cifar10.evaluation.calibration import Bin
+from cifar10.evaluation.metrics import accuracy_interval
 from cifar10.evaluation.report.figures import (
     best_epoch,
     draw,
@@ -18,6 +22,7 @@ from cifar10.evaluation.report.figures import (
     plot_curve,
     plot_f1,
     plot_reliability,
+    short_names,
 )
 
 CLASSES = ["cat", "dog", "<eel>"]
@@ -34,11 +39,16 @@ HISTORY = pd.DataFrame(
 )
 ALONE = HISTORY.drop(columns=["val_loss", "val_accuracy"])
 BINS = [Bin(0.5, 0.25, 4), Bin(0.9, 1.0, 8)]
-F1 = {name: {"f1": value} for name, value in zip(CLASSES, (0.5, 0.25, 1.0), strict=True)}
 
 
 def rectangles(figure: Figure) -> list[Rectangle]:
     return [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+
+
+def drawn(figure: Figure) -> Axes:
+    """The panel of a figure, with its ticks where they come to lie."""
+    figure.draw_without_rendering()
+    return figure.axes[0]
 
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
@@ -63,24 +73,85 @@ def test_the_heat_map_has_truth_in_rows():
 
 
 def test_bars_are_the_figures():
-    assert [bar.get_width() for bar in rectangles(plot_f1(F1))] == [0.5, 0.25, 1.0]
-    counts = {"training": {"a": 3, "b": 4}, "validation": {"a": 1, "b": 2}}
-    bars = plot_class_counts(counts)
+    figure = plot_f1(["a", "a", "b"], [0.5, 0.25, math.nan])  # equal names are two bars
+    assert [bar.get_width() for bar in rectangles(figure)] == [0.5, 0.25, 0]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.500", "0.250", "—"]
+    bars = plot_class_counts(["a", "b"], {"training": [3, 4], "validation": [1, 2]}, most=6)
     assert [(bar.get_x(), bar.get_width()) for bar in rectangles(bars)] == [(0, 3), (0, 4), (3, 1), (4, 2)]
 
 
-def test_dots_are_the_bins():
-    dots = plot_reliability(BINS).axes[0].collections[0]
+def test_dots_are_the_bins_and_lines_their_intervals():
+    lines, dots = plot_reliability(BINS).axes[0].collections
     assert isinstance(dots, PathCollection)
     assert np.asarray(dots.get_offsets()).tolist() == [[0.5, 0.25], [0.9, 1.0]]
     assert np.asarray(dots.get_sizes()).tolist() == [110, 200]
+    assert isinstance(lines, LineCollection)
+    for segment, bin_, correct in zip(lines.get_segments(), BINS, (1, 8), strict=True):
+        assert segment[:, 0].tolist() == [bin_.confidence] * 2
+        assert segment[:, 1].tolist() == list(accuracy_interval(correct, bin_.images))
+
+
+def test_one_epoch_is_one_tick_and_a_constant_is_a_level_line():
+    for quantity in ("loss", "accuracy", "lr"):
+        panel = drawn(plot_curve(HISTORY[:1], quantity))
+        assert [label.get_text() for label in panel.get_xticklabels()] == ["1"]
+    constant = HISTORY.assign(lr=0.1, train_loss=2.302585, val_loss=[2.302584, 2.302585, 2.302586], val_accuracy=0.1)
+    for quantity, least in (("loss", 0.1), ("accuracy", 0.05), ("lr", 0.1)):
+        panel = drawn(plot_curve(constant, quantity))
+        low, high = panel.get_ylim()
+        assert high - low > least
+        labels = [label.get_text() for label in panel.get_yticklabels()]
+        assert len(set(labels)) == len(labels)
+        assert panel.yaxis.get_offset_text().get_text() == ""
+
+
+def test_the_highest_rate_of_an_epoch_is_drawn_where_the_history_has_it():
+    assert len(plot_curve(HISTORY, "lr").axes[0].lines) == 1
+    lines = plot_curve(HISTORY.assign(lr_peak=[0.2, 0.1, 0.05]), "lr").axes[0].lines
+    assert np.asarray(lines[0].get_ydata()).tolist() == [0.2, 0.1, 0.05]
+    assert np.asarray(lines[1].get_ydata()).tolist() == [0.1, 0.05, 0.01]
+
+
+def test_names_fit_and_differ():
+    long = "greater " * 10
+    assert short_names(["cat", f"{long}a", f"{long}b"]) == ["cat", "greater gr… greater a", "greater gr… greater b"]
+    assert short_names([f"{long}a{long}", f"{long}b{long}"]) == [
+        "greater gr…r greater  (1)",
+        "greater gr…r greater  (2)",
+    ]
+    assert short_names(["\u98db\u884c\u6a5f" * 9]) == ["\u98db\u884c\u6a5f\u98db\u884c…\u884c\u6a5f\u98db\u884c\u6a5f"]
+
+
+@pytest.mark.parametrize(
+    "name", ["$a$", "$x", "a$_b$c", r"\$\frac$", "<b>&amp;", "#010101", 'id="a" url(#b', "{x}", "_a", "%s"]
+)
+def test_text_of_a_user_is_drawn_as_it_is(name):
+    names = [name, "\u98db\u884c\u6a5f", "\u05e1\u05d5\u05e1", "🐸"]
+    counts = np.eye(4, dtype=np.int64)
+    for plot, arguments in (
+        (plot_f1, (names, [1.0] * 4)),
+        (plot_confusion, (counts, names)),
+        (plot_class_counts, (names, {"training": [1] * 4, "validation": [1] * 4}, 2)),
+    ):
+        root = ElementTree.fromstring(draw("name", plot, *arguments))
+        texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert set(names) <= set(texts)
+
+
+@pytest.mark.parametrize("num_classes", [21, 100])
+def test_labels_of_many_classes_are_large_enough(num_classes):
+    names = [f"class {k}" for k in range(num_classes)]
+    panel = drawn(plot_confusion(np.eye(num_classes, dtype=np.int64), names))
+    boxes = [label.get_window_extent() for label in panel.get_yticklabels()]
+    assert all(below.y1 <= above.y0 + 1 for above, below in itertools.pairwise(boxes))  # none on top of another
+    assert panel.get_yticklabels()[0].get_fontsize() == 7.5
 
 
 @pytest.mark.parametrize(
     ("plot", "arguments"),
     [
         (plot_curve, (HISTORY, "lr")),
-        (plot_f1, (F1,)),
+        (plot_f1, (CLASSES, [0.5, 0.25, 1.0])),
         (plot_confusion, (COUNTS, CLASSES)),
         (plot_reliability, (BINS,)),
     ],

@@ -39,6 +39,8 @@ def test_the_head_has_figures_intervals_and_the_change(tmp_path: Path, tiny_data
     assert f"validation, 10 images {100 * accuracy:.2f} % accuracy 95 % interval" in text
     assert f"{100 * (accuracy - 0.25):+.2f} points since the last commit" in text
     assert text.count("since the last commit") == 2  # accuracy and F1 of validation; test was not known before
+    assert "always naming the largest class: 40.00 %" in text
+    assert text.count("no interval: a class has fewer than 10 images") == 2  # 4, 3 and 3; and 4 of each
     assert "commit abc1234" in text
     assert "lr=0.1 , model.name=&lt;lenet&gt;" in text
     assert "1,234 s (validation apart) on a processor, 2 cores (cpu, 2 threads, float32)" in text
@@ -81,7 +83,7 @@ def test_a_fit_on_everything_has_a_page_too(tmp_path: Path, tiny_data: PreparedD
     text = words(tmp_path / "a.html")
     assert "nothing left to measure on" in text
     assert "What the second convolution makes of an image" in text
-    assert "2 labelled images share their pixels with another (1 groups, 1 of them with different labels)" in text
+    assert "2 labelled images share their pixels with another (1 group, 1 of them with different labels)" in text
     assert "none among the labelled images (no correlation above 0.98)" in text
     assert "two names" not in text
     page = (tmp_path / "a.html").read_text()
@@ -103,7 +105,7 @@ def test_duplicates_with_different_labels_are_shown(tmp_path: Path, tiny_data: P
 def test_test_labels_alone_are_shown(tmp_path: Path, tiny_data: PreparedData):
     parts = write_tiny_report(tmp_path / "a.html", tiny_data)
     write_tiny_report(tmp_path / "a.html", tiny_data, parts={"test": parts["test"]})
-    assert "A sample of the test images" in words(tmp_path / "a.html")
+    assert "Test images at even distances" in words(tmp_path / "a.html")
 
 
 @pytest.mark.parametrize("right", [True, False])

@@ -3,7 +3,7 @@ import base64
 import numpy as np
 import torch
 
-from cifar10.evaluation.report.pictures import most_confident, overlay_uri, rows_by_class, spread, to_uri
+from cifar10.evaluation.report.pictures import evenly_spaced, most_confident, overlay_uri, rows_by_class, to_uri
 from cifar10.images.codec import decode_image
 
 
@@ -25,9 +25,9 @@ def test_an_overlay_is_dark_without_heat_and_glows_with_it():
 
 
 def test_a_sample_is_spread_evenly():
-    assert spread(100, 4) == [0, 25, 50, 75]
-    assert spread(3, 4) == [0, 1, 2]
-    assert spread(0, 4) == []
+    assert evenly_spaced(100, 4) == [0, 25, 50, 75]
+    assert evenly_spaced(3, 4) == [0, 1, 2]
+    assert evenly_spaced(0, 4) == []
 
 
 def test_the_most_confident_come_first():

@@ -10,9 +10,10 @@ from conftest import NUM_TEST, NUM_TRAIN, train_config, write_params, write_tiny
 
 from cifar10.core.config import InputError
 from cifar10.core.tables import read_table
+from cifar10.data.batches import normalize
 from cifar10.data.dataset import load_prepared
 from cifar10.models import build_model
-from cifar10.models.checkpoint import TrainedModel, save_model
+from cifar10.models.checkpoint import TrainedModel, load_model, save_model
 from cifar10.stages import evaluate, predict, prepare, train
 
 SMALL = {"model.name": "cnn2", "epochs": 2, "batch_size": 12, "predict.tta": "flip"}
@@ -37,14 +38,20 @@ def here(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_every_figure_follows_from_the_predictions(here: Path):
-    run(here, epochs=6)
+    run(here, epochs=6, evaluate__training_accuracy=True)
     metrics = json.loads((here / "eval/metrics.json").read_text())
-    assert list(metrics) == ["validation", "test"]
+    assert list(metrics) == ["validation", "test", "training"]
+    assert list(metrics["validation"]) == ["accuracy", "macro_f1", "images", "largest_class_share"]
     tables = {"validation": "predictions.csv", "test": "test_predictions.csv"}
     for part, name in tables.items():
         table = pd.read_csv(here / "eval" / name)
         assert metrics[part]["accuracy"] == (table["label"] == table["predicted"]).mean()
         assert table["confidence"].between(1 / 3, 1).all()
+    # The training images are measured as they are, although predictions are the mean over an image and its mirror.
+    data, trained = load_prepared(here / "prepared"), load_model(here / "model.pt")
+    pixels = normalize(torch.from_numpy(data.train.images), trained.mean, trained.std)
+    correct = trained.model(pixels).argmax(1).numpy() == data.train.labels
+    assert metrics["training"]["accuracy"] == correct.mean()
     # What is submitted is what was measured: the same labels for the same test images.
     submission = read_table(here / "submission.csv")
     assert submission["label"].tolist() == pd.read_csv(here / "eval/test_predictions.csv")["predicted"].tolist()
@@ -115,4 +122,4 @@ def test_out_of_fold_predictions_cover_every_labelled_image_once(here: Path):
     page = (here / "report.html").read_text()
     assert "6 networks of 20,291 weights, each" in page
     assert "one of the networks alone" in page
-    assert "judged by the networks that were trained without it" in page
+    assert "predicted by the networks that were trained without it" in page

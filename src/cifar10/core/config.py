@@ -32,6 +32,7 @@ TOP_LEVEL_KEYS = (
     "ensemble",
     "runtime",
     "predict",
+    "evaluate",
 )
 
 

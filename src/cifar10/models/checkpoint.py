@@ -42,7 +42,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 
     `provenance` says which code, libraries, device and number of threads made the weights. All of these are inputs of
     the training: a file that told the commit would be another one in each clone with a history of its own, and after
-    each commit that changes a comma of the README. The digest of the code leads to the commit (`lineage.commit_with`).
+    each commit that changes a comma of the README. The digest of the code leads to the commit (`origin.commit_with`).
     """
     content: dict[str, Any] = {
         "format": FORMAT,

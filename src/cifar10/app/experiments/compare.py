@@ -18,7 +18,7 @@ from cifar10.app.paths import HISTORY, METRICS, MODEL
 from cifar10.core.config import PARAMS, InputError, parse_yaml
 from cifar10.core.files import atomic_write
 from cifar10.engine.provenance import read_log
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 
 FORMATS = (".png", ".svg", ".pdf")
 PANELS = {
@@ -46,15 +46,15 @@ def read_run(name: str) -> Run:
     Raises:
         InputError: there is none of that name, or it has no results.
     """
-    texts = read_revision(name, required=(METRICS, HISTORY, PARAMS), optional=(lineage.LOCK,))
-    md5 = lineage.out_md5(texts.get(lineage.LOCK, ""), MODEL)
+    texts = read_revision(name, required=(METRICS, HISTORY, PARAMS), optional=(origin.LOCK,))
+    md5 = origin.out_md5(texts.get(origin.LOCK, ""), MODEL)
     log = read_log(md5) if md5 else None
     return Run(
         name=name,
         metrics=json.loads(texts[METRICS]),
         history=pd.read_csv(io.StringIO(texts[HISTORY])),
         seconds=log["seconds"] if log else None,
-        changed_params=lineage.changed_params(parse_yaml(texts[PARAMS], PARAMS)),
+        changed_params=origin.changed_params(parse_yaml(texts[PARAMS], PARAMS)),
     )
 
 

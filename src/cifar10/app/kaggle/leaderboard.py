@@ -16,7 +16,7 @@ from cifar10.app.kaggle.submissions import Submission, look_up, send, submission
 from cifar10.app.paths import METRICS
 from cifar10.core.config import PARAMS, DataConfig, InputError, load_config
 from cifar10.core.tables import read_table
-from cifar10.evaluation import lineage
+from cifar10.evaluation import origin
 from cifar10.submission import check_submission
 
 SAMPLE = Path("data/raw/sampleSubmission.csv")
@@ -42,7 +42,7 @@ def submit(
     competition = _competition_of(load_config(DataConfig, section="data"))
     check_submission(read_table(file), SAMPLE, set(read_table(LABELS)["label"]), file)
     digest = _new_digest(file, again)
-    experiment, commit, validation = lineage.experiment(), lineage.commit(), _validation_accuracy()
+    experiment, commit, validation = origin.experiment(), origin.commit(), _validation_accuracy()
     message = message or describe(experiment, commit, validation)
     _ask(competition, file, message, confirm)
 
@@ -67,7 +67,7 @@ def submit(
 
 def describe(experiment: str, commit: str, validation_accuracy: str) -> str:
     """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy."""
-    changed = format_settings(lineage.changed_params())
+    changed = format_settings(origin.changed_params())
     accuracy = [f"validation {float(validation_accuracy):.4f}"] if validation_accuracy else []
     return " ".join([experiment, *filter(None, [commit, changed]), *accuracy])[:MAX_MESSAGE_CHARACTERS]
 

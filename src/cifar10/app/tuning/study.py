@@ -17,7 +17,7 @@ from cifar10.app.tuning.runs import Failed, Job, Outcome, Pruned
 from cifar10.app.tuning.space import Choices, Range, Space, rounded
 from cifar10.core.config import InputError
 from cifar10.engine.reproducibility import derive_seed
-from cifar10.evaluation.lineage import changed_keys
+from cifar10.evaluation.origin import changed_keys
 
 # Runs are compared at the same share of their training, in thousandths. With a rate that falls to zero, a high one
 # looks worse than it is until late: nothing is broken off in the first half.

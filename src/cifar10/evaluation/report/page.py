@@ -1,6 +1,8 @@
 """The page itself: gathers what each section shows and fills the template."""
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,55 +10,43 @@ import jinja2
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from cifar10.core.files import atomic_write
 from cifar10.data.batches import normalize
-from cifar10.data.dataset import ImageSet, PreparedData
+from cifar10.data.dataset import PreparedData
 from cifar10.evaluation.calibration import expected_calibration_error, fit_temperature, reliability_bins
-from cifar10.evaluation.metrics import accuracy_interval, count_confusions, macro_f1_interval
+from cifar10.evaluation.metrics import (
+    MIN_IMAGES_OF_CLASS,
+    accuracy_interval,
+    classes_without_images,
+    count_confusions,
+    macro_f1_interval,
+)
+from cifar10.evaluation.origin import Origin
 from cifar10.evaluation.report import figures
-from cifar10.evaluation.report.figures import draw
+from cifar10.evaluation.report.figures import draw, short_names
 from cifar10.evaluation.report.gradcam import gradcam
 from cifar10.evaluation.report.inside import feature_maps, first_filters
 from cifar10.evaluation.report.pictures import (
     color_uris,
+    evenly_spaced,
     grey_uris,
     most_confident,
     overlay_uri,
     rows_by_class,
-    spread,
     to_uri,
 )
+from cifar10.evaluation.results import Measured, format_names
 from cifar10.models import count_parameters
 from cifar10.models.checkpoint import TrainedModel
 from cifar10.models.ensemble import members_of
 
 MAX_PREDICTIONS, MAX_MISTAKES, MAX_LOOKS_OF_EACH_KIND = 27, 18, 6
 MAX_FILTERS, MAX_MAPS, MAX_EXAMPLES_OF_CLASS, MAX_CONFLICTS = 64, 32, 6, 8
+MAX_CLASSES_SIDE_BY_SIDE = 25  # with more, bars fill several charts, and charts stand below each other
 BOOTSTRAP_SEED = 0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A part whose labels are known, and what the model said of it."""
-
-    images: ImageSet
-    logits: Float[Tensor, "images classes"]  # on the CPU
-    score: dict[str, Any]  # as `metrics.score` returns it; of an ensemble, with `judging.member_figures`
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the run comes from. What is not known is empty."""
-
-    commit: str
-    code_commit: str  # the one that has the code which trained the model
-    changed_params: dict[str, Any]
-    machine: dict[str, Any]  # the one that measured, as `provenance.machine` returns it
-    training: dict[str, Any] | None  # the log of `provenance`
-    previous: dict[str, dict[str, float]]  # metrics.json of the last commit: part -> accuracy, macro_f1, images
 
 
 def write_report(
@@ -67,6 +57,7 @@ def write_report(
     history: pd.DataFrame,
     parts: dict[str, Measured],
     origin: Origin,
+    training_score: dict[str, Any] | None = None,
 ) -> None:
     """Write the page.
 
@@ -77,7 +68,8 @@ def write_report(
         card: `reports/data.json`.
         history: one row for each epoch (`reports/train/history.csv`).
         parts: by name; the first is the one that is shown image by image. There may be none.
-        origin: told at the head and the foot of the page.
+        origin: for the head and the foot of the page.
+        training_score: of the training images, as `metrics.score` returns it, where they were measured.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cifar10.evaluation.report", "."),
@@ -99,6 +91,9 @@ def write_report(
         origin=origin,
         provenance=trained.provenance,
         training=_training(history),
+        training_score=training_score,
+        many_classes=len(trained.classes) > MAX_CLASSES_SIDE_BY_SIDE,
+        min_images_of_class=MIN_IMAGES_OF_CLASS,
         by_class=_by_class(shown, trained.classes) if shown else None,
         pictures=_pictures(shown, first) if shown else None,
         inside=_inside(first, shown.images.images[0] if shown else data.labelled.images[data.train_rows[0]]),
@@ -115,6 +110,8 @@ def _headline(part: Measured, previous: dict[str, float] | None) -> dict[str, An
         **part.score,
         "accuracy_interval": accuracy_interval(int(np.trace(counts)), len(part.images)),
         "macro_f1_interval": macro_f1_interval(counts, np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))),
+        "missing": format_names(classes_without_images(part.score)),
+        "all_correct": part.score["accuracy"] == 1,
         "change": {key: part.score[key] - previous[key] for key in ("accuracy", "macro_f1")} if previous else None,
     }
 
@@ -134,12 +131,19 @@ def _training(history: pd.DataFrame) -> dict[str, Any]:
 
 
 def _by_class(part: Measured, classes: list[str]) -> dict[str, Any]:
-    counts = _confusions(part)
+    counts, names = _confusions(part), short_names(classes)
+    f1 = [part.score["per_class"][name]["f1"] for name in classes]
     return {
-        "f1": draw("f1", figures.plot_f1, part.score["per_class"]),
-        "confusion": draw("confusion", figures.plot_confusion, counts, classes),
+        "f1": [draw(f"f1-{rows.start}", figures.plot_f1, names[rows], f1[rows]) for rows in _chart_rows(len(classes))],
+        "confusion": draw("confusion", figures.plot_confusion, counts, names),
         "worst": worst_confusions(counts, classes),
     }
+
+
+def _chart_rows(count: int) -> list[slice]:
+    """The rows of bar charts of equal length that all have room on a page."""
+    length = math.ceil(count / math.ceil(count / MAX_CLASSES_SIDE_BY_SIDE))
+    return [slice(start, start + length) for start in range(0, count, length)]
 
 
 def worst_confusions(
@@ -159,28 +163,28 @@ def _pictures(part: Measured, trained: TrainedModel) -> dict[str, Any]:
     """A fair sample of predictions, the most confident mistakes, and where the network looked for some of both."""
     confidence, predicted = part.logits.double().softmax(1).max(1)
     labels = torch.from_numpy(part.images.labels)
-    right = predicted == labels
+    correct = predicted == labels
 
-    def tell(row: int) -> dict[str, Any]:
+    def describe(row: int) -> dict[str, Any]:
         return {
             "image": to_uri(part.images.images[row]),
             "true": trained.classes[labels[row]],
             "predicted": trained.classes[predicted[row]],
             "confidence": confidence[row].item(),
-            "right": bool(right[row]),
+            "correct": bool(correct[row]),
         }
 
-    mistakes = most_confident(confidence, ~right, MAX_MISTAKES)
-    hits = [row for row in spread(len(labels), 2 * MAX_LOOKS_OF_EACH_KIND) if right[row]][:MAX_LOOKS_OF_EACH_KIND]
-    looked_at = hits + mistakes[:MAX_LOOKS_OF_EACH_KIND]
+    mistakes = most_confident(confidence, ~correct, MAX_MISTAKES)
+    successes = [row for row in evenly_spaced(len(labels), 2 * MAX_LOOKS_OF_EACH_KIND) if correct[row]]
+    looked_at = successes[:MAX_LOOKS_OF_EACH_KIND] + mistakes[:MAX_LOOKS_OF_EACH_KIND]
     images = torch.from_numpy(part.images.images[looked_at])
     heat = gradcam(trained.model, _pixels(images, trained), predicted[looked_at].to(_device(trained.model)))
     return {
-        "sample": [tell(row) for row in spread(len(labels), MAX_PREDICTIONS)],
-        "mistakes": [tell(row) for row in mistakes],
-        "num_mistakes": int((~right).sum()),
+        "sample": [describe(row) for row in evenly_spaced(len(labels), MAX_PREDICTIONS)],
+        "mistakes": [describe(row) for row in mistakes],
+        "num_mistakes": int((~correct).sum()),
         "looks": [
-            tell(row) | {"overlay": overlay_uri(image, map_)}
+            describe(row) | {"overlay": overlay_uri(image, map_)}
             for row, image, map_ in zip(looked_at, images, heat, strict=True)
         ],
     }
@@ -214,15 +218,18 @@ def _calibration(part: Measured) -> dict[str, Any]:
 
 
 def _data(data: PreparedData, card: dict[str, Any]) -> dict[str, Any]:
-    parts = {"training": card["train"]["per_class"], "validation": card["validation"]["per_class"]}
     rows = rows_by_class(data.labelled.labels[data.train_rows], len(data.classes), MAX_EXAMPLES_OF_CLASS)
     return {
         "card": card,
-        "counts": draw("counts", figures.plot_class_counts, parts),
-        "examples": {
-            name: [to_uri(image) for image in data.labelled.images[data.train_rows[of_class]]]
+        "counts": _class_counts(
+            short_names(data.classes),
+            list(card["train"]["per_class"].values()),
+            list(card["validation"]["per_class"].values()),
+        ),
+        "examples": [
+            (name, [to_uri(image) for image in data.labelled.images[data.train_rows[of_class]]])
             for name, of_class in zip(data.classes, rows, strict=True)
-        },
+        ],
         "conflicts": [
             [
                 {"image": to_uri(data.labelled.images[row]), "id": number, "label": label}
@@ -232,6 +239,20 @@ def _data(data: PreparedData, card: dict[str, Any]) -> dict[str, Any]:
             for group in card["near_duplicates"]["different_labels"][:MAX_CONFLICTS]
         ],
     }
+
+
+def _class_counts(names: Sequence[str], training: list[int], validation: list[int]) -> list[str]:
+    most = max(map(sum, zip(training, validation, strict=True)))
+    return [
+        draw(
+            f"counts-{rows.start}",
+            figures.plot_class_counts,
+            names[rows],
+            {"training": training[rows], "validation": validation[rows]},
+            most,
+        )
+        for rows in _chart_rows(len(names))
+    ]
 
 
 def _pixels(images: Tensor, trained: TrainedModel) -> Tensor:

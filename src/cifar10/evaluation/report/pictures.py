@@ -44,8 +44,8 @@ def overlay_uri(image: UInt8[Tensor, "3 32 32"], heat: Float[Tensor, "32 32"]) -
     return to_uri(((1 - share) * seen + share * GLOW).astype(np.uint8))
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` row numbers out of `count`, evenly apart."""
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """At most `most` row numbers out of `count`, evenly spaced."""
     return sorted({row * count // most for row in range(most)}) if count > most else list(range(count))
 
 

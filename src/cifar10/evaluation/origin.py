@@ -1,22 +1,48 @@
-"""Which run the files in the working folder come from, by what git says: commit, experiment, parameters.
+"""Where a run comes from, by what git says: commit, experiment, changed parameters.
 
-What git says at the moment of the call belongs into records, messages and the report, and never into another of the
-stages' outs: the same run has another commit in another repository, after a rebase, or before it is committed. The
-code is named by a digest of what it says, which is the same in all of them; git then tells the commit that has it.
+The same run has another commit in another clone, after a rebase, and before it is committed. So what git says goes into
+records, messages and the report, but into no other out of a stage. Outs name the code by a digest of its content
+(`engine.provenance`), and `commit_with` finds the commit that has it.
 """
 
+import json
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cifar10.core.config import PARAMS, parse_yaml, read_params
-from cifar10.engine.provenance import digest_blobs, source_paths
+from cifar10.engine.provenance import digest_blobs, file_md5, machine, read_log, source_paths
 
 LOCK = Path("dvc.lock")
 CACHE = Path(".dvc/cache/files/md5")
 CODE = ("dvc.yaml", "src")  # with `changed_params`, all that a result is made of but the data
-MOST_COMMITS = 100  # that are searched for a stage's code
+MAX_COMMITS = 100  # that are searched for a stage's code
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What of a run no parameter determines. What is not known is empty."""
+
+    commit: str
+    code_commit: str  # the one that has the code which trained the model
+    changed_params: dict[str, Any]
+    machine: dict[str, Any]  # the one that measured, as `provenance.machine` returns it
+    training: dict[str, Any] | None  # the log of `provenance`
+    previous: dict[str, dict[str, float]]  # metrics.json of the last commit: part -> accuracy, macro_f1, images
+
+
+def find_origin(model_file: Path, code: str | None, metrics: Path) -> Origin:
+    """The origin of the run whose code, by its digest, trained `model_file`, and that writes `metrics`."""
+    return Origin(
+        commit=commit(),
+        code_commit=commit_with("train", code),
+        changed_params=changed_params(),
+        machine=machine(),
+        training=read_log(file_md5(model_file)),
+        previous=json.loads(committed_out(metrics) or "{}"),
+    )
 
 
 def commit() -> str:
@@ -76,7 +102,7 @@ def out_md5(lock: str, path: Path) -> str | None:
 def commit_with(stage: str, digest: str | None) -> str:
     """Short hash of the last commit in which the code of a stage has this digest; empty where none is found."""
     paths = [part.as_posix() for part in source_paths(stage)]
-    commits = _git("log", f"-{MOST_COMMITS}", "--format=%h", "--", *paths).split() if paths and digest else []
+    commits = _git("log", f"-{MAX_COMMITS}", "--format=%h", "--", *paths).split() if paths and digest else []
     for commit in commits:
         listing = re.findall(r"^\d+ blob (\w+)\t(.+)$", _git("ls-tree", "-r", commit, "--", *paths), re.MULTILINE)
         if digest_blobs({path: blob for blob, path in listing}) == digest:

@@ -4,8 +4,8 @@ import pytest
 from conftest import ROOT
 
 from cifar10.engine.provenance import code_digest
-from cifar10.evaluation import lineage
-from cifar10.evaluation.lineage import changed_keys
+from cifar10.evaluation import origin
+from cifar10.evaluation.origin import changed_keys
 
 
 def test_changed_keys_are_dotted():
@@ -27,20 +27,20 @@ def repository(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/a.py").write_text("1")
     for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "start")):
-        lineage._git(*arguments)
+        origin._git(*arguments)
     return tmp_path
 
 
 def test_a_changed_parameter_is_told_and_changed_code_makes_the_commit_dirty(repository: Path):
-    clean = lineage.commit()
+    clean = origin.commit()
     assert len(clean) >= 7
-    assert lineage.changed_params() == {}
+    assert origin.changed_params() == {}
     text = (repository / "params.yaml").read_text()
     (repository / "params.yaml").write_text(text.replace("epochs: 4 ", "epochs: 9 ").replace("path: null", "path: /x"))
-    assert lineage.changed_params() == {"epochs": 9}
-    assert lineage.commit() == clean
+    assert origin.changed_params() == {"epochs": 9}
+    assert origin.commit() == clean
     (repository / "src/a.py").write_text("2")
-    assert lineage.commit() == f"{clean}-dirty"
+    assert origin.commit() == f"{clean}-dirty"
 
 
 def test_a_stages_code_leads_to_its_commit_and_no_further(repository: Path):
@@ -51,47 +51,47 @@ def test_a_stages_code_leads_to_its_commit_and_no_further(repository: Path):
     (repository / "src/models/__pycache__").mkdir()
     (repository / "src/models/__pycache__/b.pyc").write_text("compiled")
     digest = code_digest("train")
-    assert lineage.commit_with("train", digest) == ""
-    lineage._git("add", "dvc.yaml", "src/a.py", "src/models/b.py")
-    lineage._git("commit", "-qm", "code")
-    commit = lineage.commit()
-    assert lineage.commit_with("train", digest) == commit
+    assert origin.commit_with("train", digest) == ""
+    origin._git("add", "dvc.yaml", "src/a.py", "src/models/b.py")
+    origin._git("commit", "-qm", "code")
+    commit = origin.commit()
+    assert origin.commit_with("train", digest) == commit
     (repository / "src/c.py").write_text("other")
-    lineage._git("add", "src/c.py")
-    lineage._git("commit", "-qm", "another module")
-    assert lineage.commit() != commit
+    origin._git("add", "src/c.py")
+    origin._git("commit", "-qm", "another module")
+    assert origin.commit() != commit
     assert code_digest("train") == digest
-    assert lineage.commit_with("train", digest) == commit
+    assert origin.commit_with("train", digest) == commit
     (repository / "src/models/b.py").write_text("changed")
     changed = code_digest("train")
     assert changed != digest
-    assert lineage.commit_with("train", changed) == ""
-    assert lineage.commit_with("train", digest) == commit
+    assert origin.commit_with("train", changed) == ""
+    assert origin.commit_with("train", digest) == commit
     assert code_digest("unknown") is None
-    assert lineage.commit_with("train", None) == ""
+    assert origin.commit_with("train", None) == ""
 
 
 def test_without_git_nothing_is_claimed(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
-    assert lineage.commit() == ""
-    assert lineage.experiment() == "workspace"
-    assert lineage.changed_params() == {}
+    assert origin.commit() == ""
+    assert origin.experiment() == "workspace"
+    assert origin.changed_params() == {}
     assert code_digest("train") is None
-    assert lineage.commit_with("train", "ab12") == ""
+    assert origin.commit_with("train", "ab12") == ""
 
 
 def test_the_last_commits_out_is_read_from_dvcs_cache(repository: Path):
     metrics = Path("reports/eval/metrics.json")
-    assert lineage.committed_out(metrics) is None  # no lock file yet
+    assert origin.committed_out(metrics) is None  # no lock file yet
     lock = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n  b:\n    outs:\n    - path: {}\n      md5: abcdef\n"
     (repository / "dvc.lock").write_text(lock.format(metrics))
-    assert lineage.committed_out(metrics) is None  # not committed
-    lineage._git("add", "dvc.lock")
-    lineage._git("commit", "-qm", "run")
-    assert lineage.committed_out(metrics) is None  # not in the cache
+    assert origin.committed_out(metrics) is None  # not committed
+    origin._git("add", "dvc.lock")
+    origin._git("commit", "-qm", "run")
+    assert origin.committed_out(metrics) is None  # not in the cache
     cached = repository / ".dvc/cache/files/md5/ab/cdef"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"{}")
-    assert lineage.committed_out(metrics) == b"{}"
-    assert lineage.committed_out(Path("other.json")) is None
+    assert origin.committed_out(metrics) == b"{}"
+    assert origin.committed_out(Path("other.json")) is None
