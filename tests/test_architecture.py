@@ -24,7 +24,7 @@ ROOMS = {
     "pydantic": None,  # config classes live beside their owners
     "kaggle": {"cifar10.competition.kaggle_client"},
     "py7zr": {"cifar10.images.archives"},
-    "PIL": {"cifar10.images.codec", "cifar10.evaluation.report.pictures"},
+    "PIL": {"cifar10.images.codec", "cifar10.images.pixels", "cifar10.evaluation.report.pictures"},
     "sklearn": {"cifar10.preparation.split", "cifar10.evaluation.metrics", "cifar10.competition.sample"},
     "scipy": {"cifar10.evaluation.metrics"},
     "matplotlib": {

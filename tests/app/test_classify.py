@@ -96,9 +96,9 @@ def test_one_unreadable_picture_does_not_stop_the_others(here: Path, capsys):
     assert len(out.splitlines()) == 1
     assert err.splitlines() == [
         "error: gone.png: No such file or directory",
-        "error: notes.png: not a readable picture (unknown format)",
-        "error: bomb.png: too many pixels for a picture",
-        "error: empty: no pictures in this folder (.png, .jpg, .jpeg, .webp, .gif, .bmp, .tif, .tiff)",
+        "error: notes.png: not a readable picture (known formats: PNG, JPEG, WEBP, AVIF, GIF, BMP, TIFF)",
+        "error: bomb.png: 20000x20000 is too large a picture: at most 134 megapixels are read, 536 of a JPEG",
+        "error: empty: no pictures in this folder (.png, .jpg, .jpeg, .jfif, .webp, .avif, .gif, .bmp, .tif, .tiff)",
     ]
 
 
@@ -154,6 +154,6 @@ def test_urls_that_are_refused(base: str, capsys):
         f"error: {base}/red.png: 127.0.0.1 leads to 127.0.0.1, which is no public address; --allow-private permits it",
         "error: ftp://a/b.png: not an http or https address",
         f"error: {base}/gone.png: answered with status 404",
-        f"error: {base}/notes.html: not a readable picture (unknown format)",
-        f"error: {base}/bomb: too many pixels for a picture",
+        f"error: {base}/notes.html: not a readable picture (known formats: PNG, JPEG, WEBP, AVIF, GIF, BMP, TIFF)",
+        f"error: {base}/bomb: 20000x20000 is too large a picture: at most 134 megapixels are read, 536 of a JPEG",
     ]

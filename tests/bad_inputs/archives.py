@@ -137,7 +137,7 @@ BAD_7Z: dict[str, tuple[Callable[[], object], str]] = {
     "symlink": (link, "'train/1.png'"),
     "same name twice": (lambda: rename(("train/1.png", "train/1.png"), ("train/2.png", "train/1.png")), "id 1"),
     "same id twice": (lambda: seven_zip([*MEMBERS, ("train/1.jpg", PLAIN)]), "id 1"),
-    "bomb": (lambda: seven_zip([("train/1.png", bytes(1 << 22))]), "4,194,304"),
+    "bomb": (lambda: seven_zip([("train/1.png", bytes(MAX_ENCODED_BYTES + 1))]), "16,777,217"),
     "encrypted": (lambda: seven_zip(MEMBERS, **SECRET), "encrypted"),
     "encrypted with its header": (lambda: seven_zip(MEMBERS, header_encryption=True, **SECRET), "encrypted"),
     "nested": (nest, "'train/train.7z'"),

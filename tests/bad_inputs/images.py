@@ -67,7 +67,7 @@ BAD = {
     "bomb of 400 megapixels": header(20_000, 20_000),
     "bomb of 2 ** 62 pixels": header(2**31 - 1, 2**31 - 1),
     "bomb of text": png(LINES, before=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 24), 9))),
-    "more than a mebibyte": GOOD + bytes(MAX_ENCODED_BYTES),
+    "more bytes than an image has": GOOD + bytes(MAX_ENCODED_BYTES),
     "lines missing": png(LINES[:-97]),
     "no such filter": png(b"\x09" + LINES[1:]),
     "no pixels": SIGNATURE + chunk(b"IHDR", HEADER) + chunk(b"IEND", b""),

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar10.images.codec import PICTURE_FORMATS, decode_image, decode_picture, encode_png
+from cifar10.core.config import InputError
+from cifar10.images.codec import FORMATS, KNOWN_FORMATS, decode_image, decode_picture, encode_png
 
 RGB = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
 
@@ -38,11 +39,6 @@ def test_16_bit_grey_keeps_its_high_byte():
     assert (decode_image(encoded(Image.fromarray(high)), "1.png") == RGB[0]).all()
 
 
-def test_alpha_is_dropped():
-    rgba = np.concatenate([RGB, np.full((1, 32, 32), 7, np.uint8)]).transpose(1, 2, 0)
-    assert (decode_image(encoded(Image.fromarray(rgba, "RGBA")), "1.png") == RGB).all()
-
-
 def test_a_palette_is_looked_up():
     image = Image.new("P", (32, 32))
     image.putpalette([0, 0, 0, 10, 20, 30])
@@ -73,7 +69,7 @@ MODES = {"PNG": ("1", "L", "LA", "P", "RGB", "RGBA"), "JPEG": ("L", "RGB", "CMYK
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode"), [(kind, mode) for kind in PICTURE_FORMATS for mode in MODES.get(kind, ("RGB",))]
+    ("kind", "mode"), [(kind, mode) for kind in KNOWN_FORMATS for mode in MODES.get(kind, ("RGB",))]
 )
 def test_a_picture_of_any_size_and_mode_becomes_32x32(kind, mode):
     image = Image.new("RGB", (200, 77), (255, 255, 255))
@@ -84,7 +80,7 @@ def test_a_picture_of_any_size_and_mode_becomes_32x32(kind, mode):
 
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
 def test_odd_transparency_does_not_warn():
-    image = Image.new("P", (32, 32))
+    image = Image.new("P", (32, 32), 1)
     assert decode_picture(encoded(image, transparency=bytes(range(256))), "a").shape == (3, 32, 32)
 
 
@@ -96,9 +92,63 @@ def test_a_picture_is_shrunk_without_aliasing():
     assert abs(pixels[:, 4:-4, 4:-4].astype(int) - 127).max() <= 3
 
 
-def test_a_picture_is_turned_as_its_exif_data_says():
-    image = Image.fromarray(RGB.transpose(1, 2, 0))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    expected = np.rot90(RGB, k=-1, axes=(1, 2))
-    assert (decode_picture(encoded(image, exif=exif), "a") == expected).all()
+@pytest.mark.parametrize("kind", KNOWN_FORMATS)
+@pytest.mark.parametrize("side", [28, 64, 96, 224])
+def test_both_ways_resize_alike(kind, side):
+    """A file that is trained on and one that is asked about: the same pixels, with nothing but Pillow's own filter."""
+    image = Image.fromarray(RGB.transpose(1, 2, 0)).resize((side, side))
+    data = encoded(image, kind)
+    ending = next(ending for ending, of in FORMATS.items() if of == kind)
+    with Image.open(io.BytesIO(data)) as opened:
+        expected = np.asarray(opened.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+    assert (decode_picture(data, "a") == expected).all()
+    assert (decode_image(data, f"a{ending}", resize=True) == expected).all()
+    with pytest.raises(InputError, match=f"^a{ending}: the image is {side}x{side}, expected 32x32; `data.resize: true`"):
+        decode_image(data, f"a{ending}")
+
+
+@pytest.mark.parametrize("kind", KNOWN_FORMATS)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_file_that_is_cut_off_is_refused(kind, share):
+    data = encoded(Image.fromarray(RGB.transpose(1, 2, 0)), kind)
+    ending = next(ending for ending, of in FORMATS.items() if of == kind)
+    with pytest.raises(InputError, match=rf"^a{ending}: not a readable {kind} image \("):
+        decode_image(data[: int(len(data) * share)], f"a{ending}")
+    with pytest.raises(InputError, match=r"^a: not a readable picture \("):
+        decode_picture(data[: int(len(data) * share)], "a")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "AVIF", "TIFF"])
+def test_several_frames_are_refused(kind):
+    frames = [Image.fromarray(np.roll(RGB, k, axis=1).transpose(1, 2, 0)) for k in range(3)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="3 frames or pages; one is expected"):
+        decode_picture(data, "a")
+
+
+def test_the_small_picture_behind_a_phones_is_passed_over():
+    image = Image.fromarray(RGB.transpose(1, 2, 0)).resize((64, 64))
+    data = encoded(image, "MPO", save_all=True, append_images=[image.rotate(90)])
+    assert (decode_image(data, "a.jpg", resize=True) == decode_picture(encoded(image, "JPEG"), "a")).all()
+
+
+def test_an_ending_that_is_wrong_is_told_with_the_right_one():
+    with pytest.raises(InputError, match=r"^a\.jpg: not a readable JPEG image \(wrong format: PNG; its ending"):
+        decode_image(GOOD, "a.jpg")
+    assert (decode_picture(GOOD, "a.jpg") == RGB).all()  # a viewer shows it too
+
+
+def test_unknown_formats_are_told_the_known_ones():
+    with pytest.raises(InputError, match="known formats: PNG, JPEG, WEBP, AVIF, GIF, BMP, TIFF"):
+        decode_picture(b"\0\0\0\x18ftypheic", "a.heic")
+
+
+def test_a_phones_largest_jpeg_is_shrunk_while_it_is_decoded():
+    """200 megapixels; as a PNG they would take 800 MB."""
+    image = Image.new("L", (16384, 12288), 200)
+    assert (decode_picture(encoded(image, "JPEG"), "a") == 200).all()
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded():
+    with pytest.raises(InputError, match="^a: 20000x20000 is too large a picture: at most 134 megapixels are read, 536"):
+        decode_picture(bomb(), "a")

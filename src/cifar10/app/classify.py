@@ -14,7 +14,7 @@ from cifar10.app.fetch_url import fetch
 from cifar10.core.config import InputError, format_error
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.runtime import Runtime, RuntimeConfig
-from cifar10.images.codec import PICTURE_ENDINGS, decode_picture
+from cifar10.images.codec import FORMATS, decode_picture
 from cifar10.models.checkpoint import TrainedModel
 
 # Not what params.yaml says of a training elsewhere, but what suits any machine.
@@ -87,7 +87,7 @@ def _expand(sources: list[str], complain: Callable[[str], None]) -> Iterator[str
         if _is_url(source) or not Path(source).is_dir():
             yield source
             continue
-        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
+        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in FORMATS)
         if not found:
-            complain(f"error: {source}: no pictures in this folder ({', '.join(PICTURE_ENDINGS)})")
+            complain(f"error: {source}: no pictures in this folder ({', '.join(FORMATS)})")
         yield from map(str, found)

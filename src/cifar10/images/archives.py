@@ -234,7 +234,7 @@ def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
         if number in names:
             raise InputError(f"{path}: id {number} is there twice ({names[number]} and {name})")
         if not 0 <= num_bytes <= (MAX_HIDDEN_BYTES if number == HIDDEN else MAX_ENCODED_BYTES):
-            raise InputError(f"{path}: {name} has {num_bytes:,} bytes; not a 32x32 image")
+            raise InputError(f"{path}: {name} has {num_bytes:,} bytes; at most {MAX_ENCODED_BYTES:,} are read")
         if number != HIDDEN:
             names[number] = name
         found.append(Member(number, name, num_bytes, file.crc32))

@@ -21,6 +21,8 @@ _PIXEL_BYTES = SIZE_PIXELS * _LINE_BYTES
 # bomb: deflate packs up to a thousand bytes into one.
 _MAX_COMPRESSED_BYTES = _PIXEL_BYTES + 1024
 
+_INFLATED_BYTES = 1 << 24  # of a large image's pixels at a time, only to count them
+
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 
@@ -88,22 +90,26 @@ def split_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def check_pixels(chunks: Sequence[tuple[bytes, bytes]]) -> None:
-    """Raise ValueError where there are fewer pixels than the header says, which Pillow makes up, or several images.
+def check_png(data: bytes) -> None:
+    """Raise ValueError where a checksum is wrong, pixels are missing, which Pillow makes up, or it is animated.
 
-    Inflates all of them, so the header's size must be known to be small.
+    Inflates all pixels, so the size in the header must be known to be harmless.
     """
+    chunks = split_chunks(data)
     if b"acTL" in dict(chunks):
         raise ValueError("animated")
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", dict(chunks)[b"IHDR"])
     bits = depth * _CHANNELS[colour]
-    expected = 0
+    missing = 0
     for x, y, dx, dy in _ADAM7 if interlace else [(0, 0, 1, 1)]:
         columns, rows = len(range(x, width, dx)), len(range(y, height, dy))
-        expected += rows * (1 + -(-columns * bits // 8)) if columns else 0
-    packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
-    if len(zlib.decompressobj().decompress(packed, expected + 1)) < expected:
-        raise ValueError("pixels are missing")
+        missing += rows * (1 + -(-columns * bits // 8)) if columns else 0
+    packed, inflater = b"".join(body for kind, body in chunks if kind == b"IDAT"), zlib.decompressobj()
+    while missing > 0:
+        piece = inflater.decompress(packed, _INFLATED_BYTES)
+        if not piece:
+            raise ValueError("pixels are missing")
+        packed, missing = inflater.unconsumed_tail, missing - len(piece)
 
 
 def unfilter(lines: UInt8[np.ndarray, "images 32 97"]) -> UInt8[np.ndarray, "images 3 32 32"]:
