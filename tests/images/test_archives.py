@@ -149,7 +149,10 @@ def test_an_archive_of_another_kind_is_not_to_be_fetched_again(tmp_path: Path, s
         ({"train/01.png": b"1"}, "member 'train/01.png' is not an image"),
         ({"train/1.png": b"1", "other/1.png": b"2"}, "id 1 is there twice (train/1.png and other/1.png)"),
         ({"train/1.png": b"1", "train/1.jpg": b"2"}, "id 1 is there twice"),
-        ({"train/1.png": bytes(MAX_ENCODED_BYTES + 1)}, "train/1.png has 16,777,217 bytes; at most 16,777,216 are read"),
+        (
+            {"train/1.png": bytes(MAX_ENCODED_BYTES + 1)},
+            "train/1.png has 16,777,217 bytes; at most 16,777,216 are read",
+        ),
     ],
 )
 def test_members_outside_the_allow_list_are_refused_before_they_are_read(tmp_path: Path, members, expected):

@@ -103,7 +103,9 @@ def test_both_ways_resize_alike(kind, side):
         expected = np.asarray(opened.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
     assert (decode_picture(data, "a") == expected).all()
     assert (decode_image(data, f"a{ending}", resize=True) == expected).all()
-    with pytest.raises(InputError, match=f"^a{ending}: the image is {side}x{side}, expected 32x32; `data.resize: true`"):
+    with pytest.raises(
+        InputError, match=f"^a{ending}: the image is {side}x{side}, expected 32x32; `data.resize: true`"
+    ):
         decode_image(data, f"a{ending}")
 
 
@@ -150,5 +152,7 @@ def test_a_phones_largest_jpeg_is_shrunk_while_it_is_decoded():
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
-    with pytest.raises(InputError, match="^a: 20000x20000 is too large a picture: at most 134 megapixels are read, 536"):
+    with pytest.raises(
+        InputError, match="^a: 20000x20000 is too large a picture: at most 134 megapixels are read, 536"
+    ):
         decode_picture(bomb(), "a")

@@ -76,9 +76,7 @@ def decode_picture(data: bytes, name: str) -> UInt8[np.ndarray, "3 32 32"]:
         raise InputError(f"{name}: not a readable picture ({_reason(error)})") from None
 
 
-def decode_images(
-    encoded: Sequence[tuple[str, bytes]], resize: bool = False
-) -> UInt8[np.ndarray, "images 3 32 32"]:
+def decode_images(encoded: Sequence[tuple[str, bytes]], resize: bool = False) -> UInt8[np.ndarray, "images 3 32 32"]:
     """Decode `(name, bytes)` pairs: what `decode_image` makes of each, but plain PNGs all at once and without Pillow.
 
     Raises:

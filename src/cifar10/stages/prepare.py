@@ -50,7 +50,7 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
             test_images = _create_images(folder / "test_images.npy", len(test_ids))
         with train_archive.read() as train_members:
             labelled = ImageSet(labelled_images, train_labels, train_ids)
-            _decode(train_archive, train_members, labelled, folder / "labelled")
+            _decode(train_archive, train_members, labelled, folder / "labelled", config.resize)
 
         exact = exact_groups(labelled.images)
         near = near_groups(labelled.images, exact)
@@ -62,7 +62,7 @@ def main(raw: Path, prepared: Path, card: Path) -> None:
         _save(folder / "train_rows.npy", train_rows)
         _save(folder / "val_rows.npy", val_rows)
         test = ImageSet(test_images, test_labels, test_ids)
-        _decode(test_archive, test_members, test, folder / "test")
+        _decode(test_archive, test_members, test, folder / "test", config.resize)
         write_description(folder, classes, *(config.normalization or (mean, std)))
         data = PreparedData(labelled, test, train_rows, val_rows, classes, mean, std)
         atomic_write(card, json.dumps(describe(data, exact, near), indent=2) + "\n")
@@ -121,13 +121,15 @@ def _save(path: Path, array: Int64[np.ndarray, " images"]) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def _decode(archive: ImageArchive, members: Iterator[tuple[Member, bytes]], out: ImageSet, target: Path) -> None:
+def _decode(
+    archive: ImageArchive, members: Iterator[tuple[Member, bytes]], out: ImageSet, target: Path, resize: bool
+) -> None:
     """Decode an archive into the images of `out`, rows sorted by id; write `<target>_labels.npy` and `_ids.npy`."""
     with tqdm(total=len(out), desc=f"prepare: {archive.path.name}", unit=" images", disable=None) as bar:
         for batch in _batches(members):
             rows = np.searchsorted(out.ids, [member.id for member, _ in batch])
             try:
-                out.images[rows] = decode_images([(member.name, data) for member, data in batch])
+                out.images[rows] = decode_images([(member.name, data) for member, data in batch], resize)
             except InputError as error:
                 raise InputError(f"{archive.path}: {error}") from None
             release_pages(out.images)
