@@ -152,7 +152,5 @@ def test_a_phones_largest_jpeg_is_shrunk_while_it_is_decoded():
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
-    with pytest.raises(
-        InputError, match="^a: 20000x20000 is too large a picture: at most 134 megapixels are read, 536"
-    ):
+    with pytest.raises(InputError, match=r"^a: 20000x20000 is too large a picture: at most 134 megapixels are"):
         decode_picture(bomb(), "a")

@@ -132,7 +132,9 @@ def test_the_quick_path_and_the_plain_one_give_the_same_files(here: Path, monkey
     (here / "prepared").rename(here / "quick")
     quick_card = (here / "data.json").read_bytes()
     monkeypatch.setattr(ImageArchive, "read", plain_read)
-    monkeypatch.setattr(prepare, "decode_images", lambda batch: np.stack([decode_image(data, n) for n, data in batch]))
+    monkeypatch.setattr(
+        prepare, "decode_images", lambda batch, _: np.stack([decode_image(*pair[::-1]) for pair in batch])
+    )
     run(here)
     names = sorted(path.name for path in (here / "quick").iterdir())
     assert names == sorted(path.name for path in (here / "prepared").iterdir())
@@ -161,7 +163,7 @@ def test_the_first_thing_wrong_in_the_archives_order_is_told(here: Path, monkeyp
 
 
 def test_an_interruption_leaves_no_thread_and_nothing_half_written(here: Path, monkeypatch):
-    def interrupt(batch) -> None:
+    def interrupt(*_) -> None:
         raise KeyboardInterrupt
 
     write_tiny(here / "raw")

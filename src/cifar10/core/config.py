@@ -90,7 +90,7 @@ class DataConfig(Config):
     competition: str
     """Kaggle's name of the competition, for the source `kaggle`."""
     resize: bool
-    """Whether images of other sizes are resized to 32x32, with an antialiased Lanczos filter. false: they are refused."""
+    """Whether images of other sizes are resized to 32x32 (Lanczos, antialiased). false: they are refused."""
     val_fraction: Annotated[float, Field(ge=0, lt=1)]
     """Share of the labelled images held back for validation. 0: train on everything."""
     normalization: Annotated[list[Channels], Field(min_length=2, max_length=2), AfterValidator(_positive_std)] | None

@@ -102,7 +102,7 @@ class _SizeError(ValueError):
     """The image has a size that is not read."""
 
 
-def _decode(data: bytes, formats: Sequence[str], resize: bool) -> UInt8[np.ndarray, "3 32 32"]:
+def _decode(data: bytes, formats: tuple[str, ...], resize: bool) -> UInt8[np.ndarray, "3 32 32"]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a palette's odd transparency, of animations that are none
         with Image.open(io.BytesIO(data), formats=formats) as image:
