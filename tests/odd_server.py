@@ -24,6 +24,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(307, b"", Location=f"/hops/{int(rest) - 1}" if int(rest) > 1 else "/ok")
         elif kind == "status":
             self.answer(int(rest), b"no")
+        elif kind == "polite":
+            agent = self.headers["User-Agent"] or "python"
+            self.answer(403 if agent.startswith(("python", "urllib", "curl")) else 200, BODY)
         elif kind == "slow":
             self.drip()
         elif kind == "endless":
