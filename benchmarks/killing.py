@@ -24,7 +24,7 @@ from cifar10.app.experiments.recipes import with_overrides
 from cifar10.core.config import PARAMS, read_params
 from cifar10.data.dataset import load_prepared
 from cifar10.models.checkpoint import TrainedModel, save_model
-from cifar10.training.loop import fit
+from cifar10.training.fit import fit
 from cifar10.training.resume import ResumeStore
 from cifar10.training.trainer import TrainConfig
 

@@ -32,7 +32,7 @@ from cifar10.core.files import atomic_write
 from cifar10.data.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.models.summary import summarize_model
-from cifar10.training.interrupts import StopRequest
+from cifar10.training.loop import step, train_one_epoch, validate
 from cifar10.training.trainer import TrainConfig, Trainer
 
 RESULT = Path("benchmarks/results/time_to_accuracy.json")
@@ -115,8 +115,7 @@ def train_ours(name: str, data: PreparedData, judged: ImageSet, seed: int, optio
     started = time.perf_counter()
     with joules_of(trainer.runtime.device) as energy:
         while trainer.epoch < config.epochs:
-            trainer.train_one_epoch(lambda: None)
-            trainer.finish_epoch(StopRequest())
+            trainer.end_epoch(*train_one_epoch(trainer), *validate(trainer))
     train_seconds = time.perf_counter() - started
     predict = PredictConfig.model_validate(params["predict"])
     logits = predict_logits(trainer.model, judged.images, data.mean, data.std, predict, trainer.runtime)
@@ -136,9 +135,9 @@ def _warm_up(trainer: Trainer) -> None:
     """Some steps, so that kernels are chosen and compiled, and back to the beginning."""
     beginning = copy.deepcopy(trainer.state())
     order = torch.Generator().manual_seed(0)
-    trainer.network.train()
+    trainer.ddp_model.train()
     for images, labels in itertools.islice(trainer.loader.epoch(order), WARM_UP_STEPS):
-        trainer.step(images, labels, trainer.config.lr, 0)
+        step(trainer, images, labels, trainer.config.lr, 0)
     trainer.load_state(beginning)
 
 

@@ -28,6 +28,7 @@ from cifar10.engine.runtime import Runtime
 from cifar10.images.codec import encode_png
 from cifar10.models import build_model
 from cifar10.models.summary import summarize_model
+from cifar10.training.loop import step
 from cifar10.training.trainer import TrainConfig, Trainer
 from cifar10.training.utilization import matmul_peak_flops
 
@@ -117,7 +118,7 @@ def _wait() -> None:
 
 def ours(trainer: Trainer, config: TrainConfig) -> Callable[[], None]:
     """One step of the project's training loop."""
-    trainer.network.train()
+    trainer.ddp_model.train()
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         while True:
@@ -127,10 +128,10 @@ def ours(trainer: Trainer, config: TrainConfig) -> Callable[[], None]:
 
     supply = batches()
 
-    def step() -> None:
-        trainer.step(*next(supply), config.lr, 0)
+    def next_step() -> None:
+        step(trainer, *next(supply), config.lr, 0)
 
-    return step
+    return next_step
 
 
 def usual(data: PreparedData, config: TrainConfig, device: torch.device, folder: Path) -> Callable[[], None]:

@@ -54,9 +54,9 @@ def run(project: Path, lr: float, goes_on=lambda *told: True) -> Outcome:
 
 @pytest.mark.parametrize("epochs", [4, 100])
 def test_the_line_of_an_epoch_is_read(epochs):
-    result = EpochResult(4, 0.01, 1.2345, 0.5, 2.5, 0.4321, 1.5, 12345.6)
+    result = EpochResult(4, 0.01, 0.02, 1.2345, 0.5, 2.5, 0.4321, 1.5, 12345.6)
     assert parse_epoch(describe_epoch(result, epochs)) == (4, epochs, 0.4321)
-    without = EpochResult(4, 0.01, 1.2345, 0.5, float("nan"), float("nan"), 1.5, 12345.6)
+    without = EpochResult(4, 0.01, 0.02, 1.2345, 0.5, float("nan"), float("nan"), 1.5, 12345.6)
     assert parse_epoch(describe_epoch(without, epochs)) is None
     assert parse_epoch("train: 4 epochs in 6.0 s (validation apart), models/model.pt") is None
 

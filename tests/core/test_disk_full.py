@@ -15,8 +15,8 @@ from conftest import train_config, write_params
 from cifar10.core.stage import run_stage
 from cifar10.data.dataset import PreparedData, load_prepared
 from cifar10.stages import download, evaluate, predict, prepare, train
+from cifar10.training.fit import fit
 from cifar10.training.history import EpochResult
-from cifar10.training.loop import fit
 from cifar10.training.resume import ResumeStore
 
 MEGABYTES = 4

@@ -13,11 +13,13 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT, write_params, write_tiny
 
-from cifar10.data.batches import BatchLoader
+from cifar10.data.batches import BatchLoader, normalize
 from cifar10.data.dataset import PreparedData, load_prepared, write_description
 from cifar10.engine.processes import World
+from cifar10.models.checkpoint import load_model
 
 RECIPE = {
     "model.name": "lenet", "epochs": 3, "batch_size": 12, "lr": 0.05, "augment.cutout_size_pixels": 8,
@@ -111,6 +113,20 @@ def test_evaluate_shares_its_images_too(prepared: Path, together: tuple[Path, st
     outs = (REPORTS / "eval", REPORTS / "report.html")
     stage(folder, "evaluate", prepared, MODEL, REPORTS / "train/history.csv", prepared.with_name("data.json"), *outs)
     assert json.loads((folder / "reports/eval/metrics.json").read_text())["validation"]["images"] == 10
+
+
+def test_the_history_of_two_processes_is_of_the_network_that_is_saved(prepared: Path, tmp_path: Path):
+    """Each has batch-norm statistics of its own half of the images; the file has those of the first."""
+    recipe = {**RECIPE, "model.name": "cnn2", "lr": 0.0005, "runtime.num_processes": 2}
+    write_params(tmp_path / "params.yaml", recipe)
+    stage(tmp_path, "train", prepared, MODEL, REPORTS / "train")
+    trained, data = load_model(tmp_path / MODEL), load_prepared(prepared)
+    assert any("running_mean" in name for name in trained.model.state_dict())
+    with torch.no_grad():
+        logits = trained.model(normalize(torch.from_numpy(data.val.images), data.mean, data.std))
+    loss = F.cross_entropy(logits, torch.from_numpy(data.val.labels)).item()
+    told = pd.read_csv(tmp_path / REPORTS / "train/history.csv")["val_loss"].iloc[-1]
+    assert told == pytest.approx(loss, rel=1e-5)  # else 2e-3
 
 
 def test_torchruns_own_command_does_the_same(prepared: Path, alone: Path, tmp_path: Path):

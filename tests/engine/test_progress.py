@@ -10,7 +10,7 @@ from conftest import train_config, write_params
 
 from cifar10.data.dataset import PreparedData
 from cifar10.stages import prepare
-from cifar10.training.loop import fit
+from cifar10.training.fit import fit
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -87,7 +87,7 @@ def test_a_run_ends_with_a_valid_submission_and_metrics(project: Project):
         assert metrics[part]["macro_f1"] == pytest.approx(per_class["f1"].mean())
         assert per_class["support"].sum() == images
     history = (project.root / "reports/train/history.csv").read_text().splitlines()
-    assert history[0] == "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
+    assert history[0] == "epoch,lr,max_lr,train_loss,train_accuracy,val_loss,val_accuracy"
     assert len(history) == 3
     clock = (project.root / "logs/train_timing.csv").read_text().splitlines()
     assert clock[0] == "epoch,seconds,images_per_second"
@@ -158,7 +158,7 @@ def test_a_fit_on_all_labelled_images_goes_through(project: Project):
     submission = project.root / "submissions/submission.csv"
     assert len(read_table(submission)) == NUM_TEST
     history = (project.root / "reports/train/history.csv").read_text().splitlines()[0]
-    assert history == "epoch,lr,train_loss,train_accuracy"
+    assert history == "epoch,lr,max_lr,train_loss,train_accuracy"
     project.dvc("exp", "run", "-S", "data.val_fraction=0.2", "-S", "epochs=2", "-S", "lr=0.02")
 
 

@@ -17,8 +17,10 @@ from cifar10.engine.runtime import Runtime
 from cifar10.models.checkpoint import load_model
 from cifar10.models.ensemble import join, members_of
 from cifar10.stages import train
+from cifar10.training import fit
 from cifar10.training.ensemble import mean_history, plan_members
 from cifar10.training.history import EpochResult
+from cifar10.training.loop import train_one_epoch
 from cifar10.training.resume import ResumeStore
 from cifar10.training.trainer import Trainer
 
@@ -84,10 +86,16 @@ def test_each_labelled_image_is_held_out_by_the_members_of_one_fold(tiny_data: P
 
 def test_the_history_of_several_is_their_mean():
     def epoch(loss: float, accuracy: float, seconds: float, rate: float) -> EpochResult:
-        return EpochResult(1, 0.1, loss, 0.5, float("nan"), accuracy, seconds, rate)
+        return EpochResult(1, 0.1, 0.2, loss, 0.5, float("nan"), accuracy, seconds, rate)
 
     (mean,) = mean_history([[epoch(1.0, 0.8, 2.0, 100.0)], [epoch(2.0, 0.9, 6.0, 20.0)]])
-    assert (mean.epoch, mean.lr, mean.train_loss, mean.val_accuracy) == (1, 0.1, 1.5, pytest.approx(0.85))
+    assert (mean.epoch, mean.lr, mean.max_lr, mean.train_loss, mean.val_accuracy) == (
+        1,
+        0.1,
+        0.2,
+        1.5,
+        pytest.approx(0.85),
+    )
     assert np.isnan(mean.val_loss)
     assert (mean.seconds, mean.images_per_second) == (8.0, (200 + 120) / 8)
 
@@ -110,19 +118,18 @@ def test_what_was_broken_off_goes_on_with_the_member_it_was_at(
 ):
     """Of three members with two epochs each, it breaks off as the second begins, or between that one's epochs."""
     begun: list[int] = []
-    train_one_epoch = Trainer.train_one_epoch
 
-    def counted(trainer: Trainer, after_step) -> None:
+    def counted(trainer: Trainer, after_step) -> tuple[float, float]:
         begun.append(trainer.epoch)
         if len(begun) == broken_at:
             raise RuntimeError("power cut")
-        train_one_epoch(trainer, after_step)
+        return train_one_epoch(trainer, after_step)
 
     write_params(here / "params.yaml", {**SMALL, "ensemble.seeds": 3, "runtime.checkpoint_minutes": 1e-9})
     train.main(tiny_prepared, here / "model.pt", here / "train")
     undisturbed = results(here)
     (here / "model.pt").unlink()
-    monkeypatch.setattr(Trainer, "train_one_epoch", counted)
+    monkeypatch.setattr(fit, "train_one_epoch", counted)
     with pytest.raises(RuntimeError):
         train.main(tiny_prepared, here / "model.pt", here / "train")
     assert not (here / "model.pt").exists()

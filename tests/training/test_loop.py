@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 import shutil
 
 import numpy as np
@@ -14,9 +15,10 @@ from cifar10.data.dataset import ImageSet, PreparedData, channel_statistics
 from cifar10.engine.reproducibility import derive_seed, seed_globals
 from cifar10.models import build_model
 from cifar10.training.augment import augment
-from cifar10.training.history import EpochResult, summarize
-from cifar10.training.loop import fit
+from cifar10.training.fit import fit, seconds_left
+from cifar10.training.history import EpochResult, format_duration, summarize
 from cifar10.training.optim import Progress, learning_rate
+from cifar10.training.trainer import Trainer
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -73,8 +75,8 @@ def test_it_equals_a_loop_written_by_hand(tiny_data: PreparedData):
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive_seed(0, epoch)))
         total, correct = 0.0, 0
         for batch, rows in enumerate(order.split(12)):
-            draws = torch.Generator().manual_seed(derive_seed(0, epoch, batch))
-            pixels = normalize(augment(images[rows], config.augment, draws), tiny_data.mean, tiny_data.std)
+            generator = torch.Generator().manual_seed(derive_seed(0, epoch, batch))
+            pixels = normalize(augment(images[rows], config.augment, generator), tiny_data.mean, tiny_data.std)
             logits = reference(pixels.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.1)
             for group in optimizer.param_groups:
@@ -107,10 +109,58 @@ def test_without_validation_images_there_are_no_validation_figures(tiny_data: Pr
     assert "val_loss" not in summarize(history)["last"]
 
 
-def test_a_plateau_schedule_needs_validation_images(tiny_data: PreparedData):
+def test_a_plateau_of_the_validation_loss_needs_validation_images(tiny_data: PreparedData):
     everything = dataclasses.replace(tiny_data, val_rows=tiny_data.val_rows[:0])
-    with pytest.raises(InputError, match="plateau watches validation images"):
+    with pytest.raises(InputError, match=r"schedule\.monitor: a plateau of val_loss needs validation images"):
         fit(everything, train_config(schedule__name="plateau"))
+
+
+@pytest.mark.parametrize("monitor", ["train_loss", "val_loss"])
+def test_a_plateau_goes_by_the_loss_that_it_monitors(tiny_data: PreparedData, monitor):
+    config = train_config(
+        model__name="lenet", epochs=6, lr=0.05,
+        schedule__name="plateau", schedule__monitor=monitor, schedule__patience_epochs=0, schedule__gamma=0.5,
+    )  # fmt: skip
+    trainer = Trainer(tiny_data, config)
+    losses = {"train_loss": [3.0, 2.0, 2.5, 1.0, 0.5], "val_loss": [1.0, 1.5, 1.4, 1.3, 1.2]}
+    rates = []
+    for train_loss, val_loss in zip(*losses.values(), strict=True):
+        trainer.seconds = 1.0
+        rates.append(trainer.end_epoch(train_loss, 0.5, val_loss, 0.5).lr)
+    assert (
+        rates
+        == {"train_loss": [0.05, 0.05, 0.05, 0.025, 0.025], "val_loss": [0.05, 0.05, 0.025, 0.0125, 0.00625]}[monitor]
+    )
+
+
+def test_without_validation_images_a_plateau_can_go_by_the_training_loss(tiny_data: PreparedData):
+    everything = dataclasses.replace(tiny_data, val_rows=tiny_data.val_rows[:0])
+    config = train_config(model__name="lenet", epochs=2, schedule__name="plateau", schedule__monitor="train_loss")
+    assert [result.lr for result in fit(everything, config)[1]] == [0.02, 0.02]
+
+
+def test_one_epoch_of_one_cycle_shows_its_peak(tiny_data: PreparedData):
+    """Five steps: the last rate is next to nothing, the highest is the recipe's at the end of the warm-up."""
+    config = train_config(model__name="lenet", batch_size=8, schedule__warmup_fraction=0.4)
+    (result,) = fit(tiny_data, config)[1]
+    assert result.lr == pytest.approx(0.02 / 25e4)
+    assert result.max_lr == pytest.approx(0.02)
+
+
+def test_the_time_left_is_told_from_the_second_epoch_on(tiny_data: PreparedData, capsys):
+    fit(tiny_data, train_config(model__name="lenet", epochs=4))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert [bool(re.search(r" img/s  done in \d+ s$", line)) for line in lines] == [False, True, True, False]
+
+
+def test_the_time_left_goes_by_the_epochs_after_the_first():
+    """The first took 100 s from wherever, the next two 30 s each: ten more take 300 s."""
+    assert seconds_left([100.0], 10) is None
+    assert seconds_left([100.0, 130.0, 160.0], 10) == 300
+    assert seconds_left([100.0, 130.0], 0) is None
+    assert [format_duration(seconds) for seconds in (9.4, 99.0, 100.0, 3569.0, 3570.0, 11_100.0)] == [
+        "9 s", "99 s", "2 min", "59 min", "1 h 00 min", "3 h 05 min",
+    ]  # fmt: skip
 
 
 def test_bfloat16_trains_too(tiny_data: PreparedData):
@@ -139,7 +189,7 @@ def test_divergence_is_one_line(tiny_data: PreparedData):
 
 
 def result(epoch: int, val_accuracy: float) -> EpochResult:
-    return EpochResult(epoch, 0.1, 1.0, 0.5, 0.9, val_accuracy, 1.0, 100.0)
+    return EpochResult(epoch, 0.1, 0.1, 1.0, 0.5, 0.9, val_accuracy, 1.0, 100.0)
 
 
 def test_last_and_best_are_both_told_and_the_first_best_wins():

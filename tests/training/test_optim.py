@@ -27,6 +27,7 @@ def schedule(name: str, **changes) -> ScheduleConfig:
         "milestones_epochs": [3, 6, 9],
         "gamma": 0.1,
         "factors": [0.5, 0.3, 0.1],
+        "monitor": "val_loss",
         "patience_epochs": 2,
         "min_factor": 0.002,
         "warmup_fraction": 0.3,

@@ -17,9 +17,10 @@ from killing import Trainings, trainings
 
 from cifar10.core.config import InputError
 from cifar10.data.dataset import PreparedData
-from cifar10.training.interrupts import StopRequest, stop_request
-from cifar10.training.loop import fit
-from cifar10.training.resume import ResumeStore, run_key
+from cifar10.training.fit import fit
+from cifar10.training.interrupts import stop_request
+from cifar10.training.loop import train_one_epoch, validate
+from cifar10.training.resume import ResumeStore, code_of, run_key
 from cifar10.training.trainer import Trainer
 
 # Batch norm, dropout, momentum, a schedule that looks back, augmentation: all that has a state.
@@ -65,16 +66,14 @@ def stop_after(trainer: Trainer, steps: int) -> None:
 
     with pytest.raises(StopError):
         while True:
-            trainer.train_one_epoch(count)
-            trainer.finish_epoch(StopRequest())
+            trainer.end_epoch(*train_one_epoch(trainer, count), *validate(trainer))
 
 
 def final_bits(trainer: Trainer, state: dict[str, Any]) -> str:
     """What is left of the training, from `state` on."""
     trainer.load_state(state)
     while trainer.epoch < trainer.config.epochs:
-        trainer.train_one_epoch(lambda: None)
-        trainer.finish_epoch(StopRequest())
+        trainer.end_epoch(*train_one_epoch(trainer), *validate(trainer))
     weights = b"".join(value.numpy().tobytes() for value in trainer.model.state_dict().values())
     losses = [(row.train_loss, row.train_accuracy, row.val_loss) for row in trainer.history]
     return hashlib.sha256(weights + repr(losses).encode()).hexdigest()
@@ -97,20 +96,22 @@ def test_every_part_of_the_state_is_needed(tiny_data: PreparedData):
 @pytest.fixture
 def store(tmp_path: Path) -> ResumeStore:
     lines: list[str] = []
-    store = ResumeStore(tmp_path, "key", lines.append)
+    store = ResumeStore(tmp_path, "key", {"code": "ab12"}, lines.append)
     store.lines = lines  # type: ignore[attr-defined]
     return store
 
 
-def test_two_generations_are_kept_and_go_with_the_run(store: ResumeStore):
+def test_two_states_are_kept_and_go_with_the_run(store: ResumeStore):
     assert store.load() is None
     for number in range(5):
         store.save({"epoch": number})
-    assert [path.name for path in store._generations()] == ["00000003.pt", "00000004.pt"]
+    assert [path.name for path in store._states()] == ["00000003.pt", "00000004.pt"]
     assert store.load() == {"epoch": 4}
+    assert code_of(store.folder) == "ab12"
     store.clear()
     assert store.load() is None
     assert not store.folder.exists()
+    assert code_of(store.folder) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
@@ -132,19 +133,20 @@ def test_a_foreign_state_is_left_out(store: ResumeStore, tmp_path: Path):
     assert "the state of another run" in store.lines[0]  # type: ignore[attr-defined]
 
 
-def test_the_key_tells_recipes_data_and_devices_apart(tiny_data: PreparedData):
-    config = CONFIG.model_dump()
+def test_the_key_tells_recipes_data_devices_and_code_apart(tiny_data: PreparedData):
     other_rows = dataclasses.replace(tiny_data, train_rows=tiny_data.train_rows[1:])
     other_images = dataclasses.replace(tiny_data.labelled, images=255 - tiny_data.labelled.images)
     keys = [
-        run_key(config, tiny_data, "cpu, 2 threads"),
-        run_key(config, dataclasses.replace(tiny_data, labelled=other_images), "cpu, 2 threads"),
-        run_key({**config, "lr": 0.1}, tiny_data, "cpu, 2 threads"),
-        run_key(config, other_rows, "cpu, 2 threads"),
-        run_key(config, tiny_data, "cpu, 1 threads"),
+        run_key(CONFIG, tiny_data, "cpu, 2 threads", "ab12"),
+        run_key(CONFIG, dataclasses.replace(tiny_data, labelled=other_images), "cpu, 2 threads", "ab12"),
+        run_key(CONFIG.model_copy(update={"lr": 0.1}), tiny_data, "cpu, 2 threads", "ab12"),
+        run_key(CONFIG, other_rows, "cpu, 2 threads", "ab12"),
+        run_key(CONFIG, tiny_data, "cpu, 1 threads", "ab12"),
+        run_key(CONFIG, tiny_data, "cpu, 2 threads", "cd34"),
     ]
-    assert len(set(keys)) == 5
-    assert run_key(config, tiny_data, "cpu, 2 threads") == keys[0]
+    assert len(set(keys)) == 6
+    harmless = CONFIG.runtime.model_copy(update={"checkpoint_minutes": 9.0, "tensorboard": True})
+    assert run_key(CONFIG.model_copy(update={"runtime": harmless}), tiny_data, "cpu, 2 threads", "ab12") == keys[0]
 
 
 def start_stage(folder: Path, prepared: Path) -> subprocess.Popen[str]:

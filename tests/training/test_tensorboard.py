@@ -7,8 +7,12 @@ from conftest import train_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cifar10.data.dataset import PreparedData
-from cifar10.training.loop import fit
+from cifar10.training import fit as fit_module
+from cifar10.training.fit import fit
+from cifar10.training.loop import validate
+from cifar10.training.resume import ResumeStore
 from cifar10.training.tensorboard import frame, scalars
+from cifar10.training.trainer import Trainer
 
 
 def read_events(folder: Path) -> EventAccumulator:
@@ -34,6 +38,27 @@ def test_it_shows_the_training_and_changes_nothing(tmp_path: Path, tiny_data: Pr
     assert tags["graph"]
     assert tags["images"] == ["predictions"]
     assert len(events.Images("predictions")) == 2
+
+
+def test_a_training_that_goes_on_after_a_kill_has_whole_curves(tmp_path: Path, tiny_data: PreparedData, monkeypatch):
+    """In the folder that it writes to then: the epochs before the kill come from the saved state."""
+    monkeypatch.chdir(tmp_path)
+    config = train_config(model__name="lenet", epochs=3, runtime__tensorboard=True, runtime__checkpoint_minutes=1e-9)
+    store = ResumeStore(tmp_path / "states", "key")
+
+    def cut_off(trainer: Trainer) -> tuple[float, float]:
+        if trainer.epoch == 2:
+            raise RuntimeError("power cut")
+        return validate(trainer)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(fit_module, "validate", cut_off)
+        fit(tiny_data, config, store)
+    (tmp_path / "runs").rename(tmp_path / "before")
+    _, history = fit(tiny_data, config, store)
+    points = read_events(tmp_path).Scalars("loss/val")
+    assert [point.step for point in points] == [1, 2, 3]
+    assert [point.value for point in points] == pytest.approx([result.val_loss for result in history])
 
 
 def test_a_network_with_running_statistics_is_left_alone_too(tmp_path: Path, tiny_data: PreparedData, monkeypatch):

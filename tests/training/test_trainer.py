@@ -9,8 +9,9 @@ from conftest import train_config
 
 from cifar10.core.config import InputError
 from cifar10.data.dataset import PreparedData
-from cifar10.training import trainer
-from cifar10.training.loop import fit
+from cifar10.training import loop
+from cifar10.training.fit import fit
+from cifar10.training.optim import Progress
 from cifar10.training.resume import ResumeStore
 from cifar10.training.trainer import Trainer
 
@@ -20,21 +21,21 @@ CONFIG = train_config(model__name="lenet", epochs=3, runtime__checkpoint_minutes
 
 def poison(monkeypatch, step: int) -> None:
     """No number is left in the images of one step, counted from 1 over the whole run."""
-    steps, mix = itertools.count(1), trainer.mix
+    steps, mix = itertools.count(1), loop.mix
 
     def poisoned(pixels: torch.Tensor, *rest):
         return mix(pixels * (torch.nan if next(steps) == step else 1), *rest)
 
-    monkeypatch.setattr(trainer, "mix", poisoned)
+    monkeypatch.setattr(loop, "mix", poisoned)
 
 
-@pytest.mark.parametrize("between_looks", [1, 3, 100])
+@pytest.mark.parametrize("between", [1, 3, 100])
 @pytest.mark.parametrize(
     ("step", "told"), [(1, "epoch 1 at step 1"), (6, "epoch 2 at step 2"), (8, "epoch 2 at step 4")]
 )
-def test_the_first_step_without_a_finite_loss_is_named(tiny_data: PreparedData, monkeypatch, between_looks, step, told):
-    """Also where losses are looked at long after, as on a GPU."""
-    monkeypatch.setitem(trainer.STEPS_BETWEEN_LOOKS, "cpu", between_looks)
+def test_the_first_step_without_a_finite_loss_is_named(tiny_data: PreparedData, monkeypatch, between, step, told):
+    """Also where losses are checked long after, as on a GPU."""
+    monkeypatch.setitem(loop.STEPS_BETWEEN_CHECKS, "cpu", between)
     poison(monkeypatch, step)
     with pytest.raises(InputError) as error:
         fit(tiny_data, CONFIG)
@@ -51,15 +52,15 @@ def weights_after(data: PreparedData, steps: int) -> dict[str, torch.Tensor]:
 
     with pytest.raises(KeyboardInterrupt):
         while True:
-            running.train_one_epoch(stop)
-            running.epoch, running.batch, running.looked_at = running.epoch + 1, 0, 0
+            loop.train_one_epoch(running, stop)
+            running.epoch, running.batch, running.checked = running.epoch + 1, 0, 0
     return running.model.state_dict()
 
 
-@pytest.mark.parametrize("between_looks", [1, 100])
-def test_the_last_finite_state_is_kept(tiny_data: PreparedData, tmp_path: Path, monkeypatch, between_looks):
+@pytest.mark.parametrize("between", [1, 100])
+def test_the_last_finite_state_is_kept(tiny_data: PreparedData, tmp_path: Path, monkeypatch, between):
     expected = weights_after(tiny_data, 5)
-    monkeypatch.setitem(trainer.STEPS_BETWEEN_LOOKS, "cpu", between_looks)
+    monkeypatch.setitem(loop.STEPS_BETWEEN_CHECKS, "cpu", between)
     poison(monkeypatch, 6)
     store = ResumeStore(tmp_path, "key")
     with pytest.raises(InputError, match="in epoch 2 at step 2 "):
@@ -71,8 +72,10 @@ def test_the_last_finite_state_is_kept(tiny_data: PreparedData, tmp_path: Path, 
 
 
 def test_weights_that_break_in_a_step_of_finite_loss_are_not_kept(tiny_data: PreparedData, tmp_path: Path, monkeypatch):
-    rates = itertools.chain(itertools.repeat(0.02, 5), itertools.repeat(torch.inf))
-    monkeypatch.setattr(trainer, "learning_rate", lambda *_: next(rates))
+    def rate(peak: float, progress: Progress, *_) -> float:
+        return peak if progress.step < 5 else torch.inf
+
+    monkeypatch.setattr(loop, "learning_rate", rate)
     store = ResumeStore(tmp_path, "key")
     with pytest.raises(InputError, match="in epoch 2 at step 3 "):
         fit(tiny_data, CONFIG, store)
@@ -86,6 +89,6 @@ def test_out_of_memory_names_the_batch_size(tiny_data: PreparedData, monkeypatch
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(Trainer, "step", fail)
+    monkeypatch.setattr(loop, "step", fail)
     with pytest.raises(InputError, match=r"^out of memory with batch_size 12; try batch_size 6, or "):
         fit(tiny_data, CONFIG)

@@ -17,6 +17,7 @@ from cifar10.core.config import InputError
 from cifar10.data.batches import BatchLoader
 from cifar10.data.dataset import PreparedData
 from cifar10.engine.reproducibility import derive_seed
+from cifar10.training.loop import step
 from cifar10.training.trainer import TrainConfig, Trainer
 
 SMOOTHING = 0.9  # share of the running mean that stays at each step
@@ -37,18 +38,18 @@ def range_test(
         InputError: too few steps were finite to see anything.
     """
     trainer = Trainer(data, config)
-    trainer.network.train()
+    trainer.ddp_model.train()
     batches = _batches(trainer.loader, config.seed)
     rows: list[tuple[float, float, float]] = []
     running = 0.0
     rates = np.geomspace(lowest, highest, steps).tolist()
-    for step, lr in enumerate(tqdm(rates, desc="find-lr", unit="step", disable=None)):
+    for number, lr in enumerate(tqdm(rates, desc="find-lr", unit="step", disable=None)):
         images, labels = next(batches)
-        loss_sum, _ = trainer.step(images, labels, lr, derive_seed(config.seed, 0, step))
+        loss_sum, _ = step(trainer, images, labels, lr, derive_seed(config.seed, 0, number))
 
         value = loss_sum.item() / len(images)
         running = SMOOTHING * running + (1 - SMOOTHING) * value
-        smoothed = running / (1 - SMOOTHING ** (step + 1))
+        smoothed = running / (1 - SMOOTHING ** (number + 1))
         if not math.isfinite(value) or (rows and smoothed > BLOWN_UP * min(row[2] for row in rows)):
             break
         rows.append((lr, value, smoothed))

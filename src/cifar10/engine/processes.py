@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,11 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite them with those of the first process."""
+        for tensor in tensors if self.size > 1 else ():
+            dist.broadcast(tensor, src=0)
 
     def gather(self, parts: Float[Tensor, "part columns"], total: int) -> Float[Tensor, "total columns"]:
         """The `share`s of a table with `total` rows, put together again on each process."""

@@ -56,9 +56,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
     }
     if (members := len(members_of(trained.model))) > 1:
         content["members"] = members
-    buffer = io.BytesIO()  # given a path, torch.save writes the file's name into the file
-    torch.save(content, buffer)
-    atomic_write(path, seal(buffer.getvalue()))
+    atomic_write(path, pack(content))
 
 
 def load_model(path: Path) -> TrainedModel:
@@ -71,12 +69,11 @@ def load_model(path: Path) -> TrainedModel:
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: not found; `dvc repro train` makes it") from None
-    if not is_sealed(data):
-        raise InputError(f"{path}: damaged, or no model file of this program; `dvc repro train` makes it anew")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that are odd and then refused
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = unpack(data)
+    except DamagedError:
+        reason = "damaged, or no model file of this program"
+        raise InputError(f"{path}: {reason}; `dvc repro train` makes it anew") from None
     except Exception:  # torch raises RuntimeError, UnpicklingError, KeyError and others for what it cannot read
         raise InputError(f"{path}: not a readable model file; `dvc repro train` makes it anew") from None
     try:
@@ -110,8 +107,33 @@ def check_classes(trained: TrainedModel, classes: list[str], path: Path) -> None
         raise InputError(f"{path}: of other classes ({theirs}) than the data ({ours}); `dvc repro train` makes it anew")
 
 
+class DamagedError(ValueError):
+    """The sha256 at the end is not that of what stands before it."""
+
+
+def pack(content: Any) -> bytes:
+    """Tensors and plain values as a file's bytes, which `torch.load(path, weights_only=True)` opens, with a seal."""
+    buffer = io.BytesIO()  # given a path, torch.save writes the file's name into the file
+    torch.save(content, buffer)
+    return seal(buffer.getvalue())
+
+
+def unpack(data: bytes) -> Any:
+    """What `pack` was given, on the CPU; nothing is unpickled before its sha256 is right, and no code runs.
+
+    Raises:
+        DamagedError: the seal does not fit.
+        Exception: of any kind, from torch, for sealed bytes that `pack` did not make.
+    """
+    if not is_sealed(data):
+        raise DamagedError
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pickles that are odd and then refused
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
 def seal(archive: bytes) -> bytes:
-    """A zip archive with the sha256 of all that stands before it as its comment, which zip readers pass over."""
+    """A zip archive with the sha256 of all that stands before it as its comment, which zip readers ignore."""
     assert archive.endswith(bytes(2)), "no comment yet"
     body = archive[:-2] + _SEAL_CHARACTERS.to_bytes(2, "little")
     return body + hashlib.sha256(body).hexdigest().encode()

@@ -2,11 +2,7 @@
 
 import json
 import math
-import os
-from dataclasses import asdict, fields
 from pathlib import Path
-
-import pandas as pd
 
 from cifar10.core.config import EnsembleConfig, load_config
 from cifar10.core.files import atomic_write
@@ -19,18 +15,14 @@ from cifar10.engine.runtime import Runtime, num_processes
 from cifar10.models import count_parameters
 from cifar10.models.checkpoint import TrainedModel, save_model
 from cifar10.models.ensemble import join
-from cifar10.training.ensemble import Member, mean_history, plan_members
-from cifar10.training.history import EpochResult, summarize
-from cifar10.training.loop import fit
-from cifar10.training.resume import ResumeStore, run_key
+from cifar10.training.ensemble import mean_history, plan_members
+from cifar10.training.fit import fit
+from cifar10.training.history import CLOCK, summarize, to_table
+from cifar10.training.resume import resume_store
 from cifar10.training.trainer import TrainConfig
 from cifar10.training.utilization import describe_utilization
 
-# Wall-clock figures are no part of an out: they go to logs (see `provenance`).
-CLOCK = ("seconds", "images_per_second")
 TIMING_LOG = Path("logs/train_timing.csv")
-RESUME = Path("logs/resume")
-HARMLESS = {"runtime": {"checkpoint_minutes", "tensorboard"}}  # keys that no result depends on
 
 
 def main(prepared: Path, model_file: Path, reports: Path) -> None:
@@ -38,42 +30,32 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
 
     Several networks are trained one after another and saved as one; the history is their mean.
     """
-    config = load_config(TrainConfig)
-    data = load_prepared(prepared)
+    # --- read ---
+    config, data = load_config(TrainConfig), load_prepared(prepared)
     members = plan_members(data, config, load_config(EnsembleConfig, section="ensemble").seeds)
     runtime = Runtime(config.runtime)
     provenance = {"code": code_digest("train"), "runtime": str(runtime), **machine()}
-    stores = [_store(member, runtime) for member in members]
-    fitted = [
-        fit(member.data, member.config, store, member.name) for member, store in zip(members, stores, strict=True)
-    ]
+
+    # --- train ---
+    stores = [resume_store(member.config, member.data, str(runtime)) for member in members]
+    fitted = [fit(each.data, each.config, store, each.name) for each, store in zip(members, stores, strict=True)]
     if not current_world().is_first:
         return
     model, history = join([network for network, _ in fitted]), mean_history([history for _, history in fitted])
-    write_csv(TIMING_LOG, _table(history)[["epoch", *CLOCK]])
-    write_csv(reports / "history.csv", _table(history).drop(columns=list(CLOCK)))
+    seconds = math.fsum(result.seconds for result in history)
+
+    # --- write: the clock goes to logs, for it differs from run to run ---
+    write_csv(TIMING_LOG, to_table(history)[["epoch", *CLOCK]])
+    write_csv(reports / "history.csv", to_table(history).drop(columns=list(CLOCK)))
     metrics = {"parameters": count_parameters(model), **summarize(history)}
     atomic_write(reports / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     save_model(model_file, TrainedModel(model, config.model, data.classes, data.mean, data.std, provenance))
-    seconds = math.fsum(result.seconds for result in history)
     write_log(model_file, {"seconds": round(seconds, 1), "runtime": str(runtime), **machine()})
     networks = f"{len(members)} networks, " if len(members) > 1 else ""
     print(f"train: {networks}{len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
     for store in stores:
         store.clear()
-    rates = [result.images_per_second for result in history]
-    print(f"train: {describe_utilization(fitted[0][0], rates, runtime)}")
-
-
-def _store(member: Member, runtime: Runtime) -> ResumeStore:
-    folder = Path(os.environ.get("DVC_ROOT", ".")) / os.environ.get("CIFAR10_RESUME", RESUME)
-    return ResumeStore(folder, run_key(member.config.model_dump(exclude=HARMLESS), member.data, str(runtime)))
-
-
-def _table(history: list[EpochResult]) -> pd.DataFrame:
-    """History as a table; a validation column without values is left out."""
-    columns = [field.name for field in fields(EpochResult)]
-    return pd.DataFrame([asdict(result) for result in history], columns=columns).dropna(axis="columns", how="all")
+    print(f"train: {describe_utilization(fitted[0][0], [row.images_per_second for row in history], runtime)}")
 
 
 if __name__ == "__main__":

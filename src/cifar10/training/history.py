@@ -1,7 +1,13 @@
 """What is told of each epoch of a training, and of the whole."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import pandas as pd
+
+# Wall-clock figures are no part of an out: they go to logs (see `provenance`).
+CLOCK = ("seconds", "images_per_second")
 
 
 @dataclass(frozen=True)
@@ -10,6 +16,7 @@ class EpochResult:
 
     epoch: int  # 1, 2, ...
     lr: float  # at the epoch's last step
+    max_lr: float  # the highest of its steps: with one epoch of one-cycle, `lr` is next to nothing
     train_loss: float  # mean over the epoch, on augmented images, label smoothing included
     train_accuracy: float  # 0..1, on augmented images (each by its own label), while the weights were changing
     val_loss: float  # plain cross-entropy
@@ -18,7 +25,13 @@ class EpochResult:
     images_per_second: float
 
 
-def summarize(history: list[EpochResult]) -> dict[str, dict[str, int | float]]:
+def to_table(history: Sequence[EpochResult]) -> pd.DataFrame:
+    """History as a table; a validation column without values is left out."""
+    columns = [field.name for field in fields(EpochResult)]
+    return pd.DataFrame([asdict(result) for result in history], columns=columns).dropna(axis="columns", how="all")
+
+
+def summarize(history: Sequence[EpochResult]) -> dict[str, dict[str, int | float]]:
     """The last epoch, whose weights are kept, and the best by validation accuracy, which is only reported.
 
     Choosing the best epoch on the images that the accuracy is then quoted for flatters it; the last one does not.
@@ -32,13 +45,21 @@ def summarize(history: list[EpochResult]) -> dict[str, dict[str, int | float]]:
     return {"last": last, "best": {"epoch": best.epoch, "val_accuracy": best.val_accuracy}}
 
 
-def describe_epoch(result: EpochResult, epochs: int) -> str:
-    """One line of text."""
-    val = (
-        f"val loss {result.val_loss:.4f} acc {result.val_accuracy:.4f}  " if result.val_loss == result.val_loss else ""
-    )
+def describe_epoch(result: EpochResult, epochs: int, seconds_left: float | None = None) -> str:
+    """One line of text; with `seconds_left`, the time that the epochs after this one will take."""
+    has_val = not math.isnan(result.val_loss)
+    val = f"val loss {result.val_loss:.4f} acc {result.val_accuracy:.4f}  " if has_val else ""
+    left = "" if seconds_left is None else f"  done in {format_duration(seconds_left)}"
     return (
         f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}  train loss {result.train_loss:.4f} "
         f"acc {result.train_accuracy:.4f}  {val}lr {result.lr:.2e}  "
-        f"{result.seconds:.1f} s  {result.images_per_second:,.0f} img/s"
+        f"{result.seconds:.1f} s  {result.images_per_second:,.0f} img/s{left}"
     )
+
+
+def format_duration(seconds: float) -> str:
+    """`45 s`, `12 min` or `3 h 05 min`: as precise as an estimate is."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

@@ -1,119 +1,102 @@
-"""The training loop: epoch after epoch, shown as it goes, kept against a crash."""
+"""The training loop: one epoch, one step of it, and the validation at its end."""
 
+import math
 import time
-from dataclasses import asdict
+from collections.abc import Callable
 
-from torch import nn
-from tqdm import tqdm
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
 
-from cifar10.core.config import PARAMS, InputError, format_error
-from cifar10.data.dataset import PreparedData
-from cifar10.training.history import EpochResult, describe_epoch
-from cifar10.training.interrupts import Interrupted, StopRequest, stop_request
-from cifar10.training.resume import ResumeStore
-from cifar10.training.tensorboard import watch
-from cifar10.training.trainer import TrainConfig, Trainer
+from cifar10.data.batches import normalize
+from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.reproducibility import derive_seed, seed_globals
+from cifar10.training.augment import augment, mix
+from cifar10.training.optim import learning_rate, set_learning_rate
+from cifar10.training.trainer import Trainer
+
+# Losses are checked after so many steps: it makes a GPU synchronize, and a processor has nothing to wait for.
+STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 100, "mps": 100}
 
 
-def fit(
-    data: PreparedData, config: TrainConfig, store: ResumeStore | None = None, member: str = ""
-) -> tuple[nn.Module, list[EpochResult]]:
-    """Train the network of `config` on `data.train`, watching `data.val` after each epoch.
+def train_one_epoch(trainer: Trainer, after_step: Callable[[], None] = lambda: None) -> tuple[float, float]:
+    """One pass over the training images, or the rest of one that was interrupted.
 
-    With a `store`, a training that was broken off goes on where it stood, to the same bits. `member` names one network
-    of several: its end is kept too, for the training of another may be broken off.
+    `after_step` is called between two steps: there the trainer's state may be saved, and it may raise.
 
     Returns:
-        The model as it is after the last epoch, on its device, and one result for each epoch.
+        Mean loss and accuracy over the epoch, while the weights were changing.
 
     Raises:
-        InputError: the loss stopped being a number, memory ran out, or the process was asked to stop.
+        InputError: a loss is not a finite number.
     """
-    trainer = Trainer(data, config)
-    if config.schedule.name == "plateau" and not len(trainer.val):
-        raise InputError(f"{PARAMS}: schedule.name: plateau watches validation images, and data.val_fraction is 0")
-    first, per_epoch = trainer.runtime.world.is_first, trainer.loader.batches_per_epoch
-    on = first and config.runtime.tensorboard
-    state = store.load() if store else None
-    if state:
-        trainer.load_state(state)
-    title = f"train: {member}" if member else "train"
-    if trainer.epoch == config.epochs:
-        if first:
-            print(f"{title}: trained before", flush=True)
-        return trainer.model, trainer.history
-    if first:
-        where = f", going on in epoch {trainer.epoch + 1} after step {trainer.batch:,}" if state else ""
-        print(f"{title}: {config.model.name} on {len(data.train_rows):,} images, {trainer.runtime}{where}", flush=True)
-    with (
-        trainer.runtime.explain_out_of_memory("batch_size", config.batch_size, smallest=2),
-        stop_request() as stop,
-        tqdm(
-            total=config.epochs * per_epoch, initial=trainer.epoch * per_epoch + trainer.batch,
-            desc=title, unit="step", disable=None if first else True,
-        ) as bar,
-        watch(on, config.model.name, trainer.model, data, trainer.runtime) as show_epoch,
-    ):  # fmt: skip
-        keeper = Keeper(trainer, store, stop)
+    config, loader = trainer.config, trainer.loader
+    started = time.perf_counter() - trainer.seconds
+    trainer.ddp_model.train()
 
-        def after_step() -> None:
-            bar.update()
-            keeper.after_step()
+    # --- the order of the images, the same on any device and for any number of processes ---
+    order = torch.Generator().manual_seed(derive_seed(config.seed, trainer.epoch))
+    mirrored = trainer.mirrored_first ^ (trainer.epoch % 2 == 1) if config.augment.alternating_flip else None
 
-        while trainer.epoch < config.epochs:
-            try:
-                trainer.train_one_epoch(after_step)
-                result = trainer.finish_epoch(stop)
-            except Interrupted:
-                keeper.keep()
-                where = f"epoch {trainer.epoch + 1} after step {trainer.batch:,}{' of ' * bool(member)}{member}"
-                raise InputError(f"interrupted in {where}; the next run goes on from its last kept state") from None
-            if first:
-                bar.set_postfix_str(f"loss {result.train_loss:.3f}, acc {result.train_accuracy:.3f}")
-                bar.write(describe_epoch(result, config.epochs))
-                show_epoch(asdict(result))
-        if member:
-            keeper.keep_end()
-    return trainer.model, trainer.history
+    # --- its steps; losses and correct answers stay on the device ---
+    for images, labels in loader.epoch(order, trainer.batch, mirrored):
+        lr = learning_rate(config.lr, trainer.progress(), config.schedule)
+        seed = derive_seed(config.seed, trainer.epoch, trainer.batch)
+        trainer.sums[trainer.batch] = step(trainer, images, labels, lr, seed)
+        trainer.batch += 1
+        if trainer.batch % STEPS_BETWEEN_CHECKS[trainer.runtime.device.type] == 0 or trainer.epoch_is_over:
+            trainer.check_losses()
+        trainer.seconds = time.perf_counter() - started
+        after_step()
+
+    # --- fetch the sums once, for which a GPU must have done all its steps: only now the clock is right ---
+    loss, accuracy = (trainer.runtime.world.sum(trainer.sums.sum(0)) / loader.images_per_epoch).tolist()
+    trainer.seconds = time.perf_counter() - started
+    return loss, accuracy
 
 
-class Keeper:
-    """Keeps the trainer's state every `runtime.checkpoint_minutes`, and when the process is asked to stop."""
+def step(
+    trainer: Trainer, images: UInt8[Tensor, "batch 3 32 32"], labels: Int64[Tensor, " batch"], lr: float, seed: int
+) -> Float[Tensor, "2"]:
+    """One update with a batch that is augmented by `seed`; sum of losses and number of correct answers, on the device.
 
-    def __init__(self, trainer: Trainer, store: ResumeStore | None, stop: StopRequest) -> None:
-        self.trainer, self.store, self.stop = trainer, store, stop
-        self.seconds = 60 * trainer.config.runtime.checkpoint_minutes
-        self.kept_at = time.monotonic()
+    Both are of this process's share of the batch.
+    """
+    config, runtime = trainer.config, trainer.runtime
 
-    def after_step(self) -> None:
-        """Between two steps: stop if asked to, else keep the state if it is time to."""
-        if self.stop.asked:
-            raise Interrupted
-        if self.seconds and time.monotonic() - self.kept_at >= self.seconds:
-            try:
-                self.keep()
-            except OSError as error:  # a full disk may have room again later
-                self.kept_at = time.monotonic()
-                tqdm.write(f"train: the state could not be kept; {format_error(error)}")
+    # --- augment: every process the whole batch, so what an image becomes does not depend on their number ---
+    generator = trainer.generator.manual_seed(seed)
+    pixels = normalize(augment(images, config.augment, generator), trainer.mean, trainer.std)
+    pixels, targets = mix(pixels, labels, config.augment, trainer.num_classes, generator)
 
-    def keep(self) -> None:
-        """Write the state, from the first process, if all processes are at the same step and all weights are numbers.
+    # --- forward, on this process's share ---
+    pixels, targets, labels = map(runtime.world.share, (pixels, targets, labels))
+    seed_globals(derive_seed(seed, runtime.world.rank))  # for dropout, which takes no generator
+    # Code is compiled for full batches; the last one of an epoch is not worth compiling for.
+    model = trainer.compiled_model if len(images) == config.batch_size else trainer.ddp_model
+    with runtime.autocast():
+        logits = model(pixels.contiguous(memory_format=runtime.memory_format))
+        loss = F.cross_entropy(logits, targets, label_smoothing=config.loss.label_smoothing)
 
-        The first is certain only where an epoch ends.
+    # --- backward: gradients are averaged over the processes, of which one may have an image more ---
+    trainer.optimizer.zero_grad(set_to_none=True)
+    (loss * (len(labels) * runtime.world.size / len(images))).backward()
 
-        Raises:
-            InputError: the training has diverged; what was kept before stays.
-        """
-        world = self.trainer.runtime.world
-        if self.store and world.is_first and (world.size == 1 or self.trainer.epoch_is_over):
-            self.trainer.check_losses()  # at the end of an epoch all processes have done so already
-            if self.trainer.is_finite():
-                self.store.save(self.trainer.state())
-                self.kept_at = time.monotonic()
+    # --- update ---
+    set_learning_rate(trainer.optimizer, lr)
+    trainer.optimizer.step()
+    correct = logits.detach().argmax(1) == labels
+    return torch.stack([loss.detach().float() * len(labels), correct.sum().float()])
 
-    def keep_end(self) -> None:
-        """Write the state after the last epoch, where all processes stand alike; then stop if asked to."""
-        if self.store and self.trainer.runtime.world.is_first:
-            self.store.save(self.trainer.state())
-        if self.stop.asked:
-            raise InputError("interrupted between two members; the next run goes on there")
+
+def validate(trainer: Trainer) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy on the validation part, one plain view; NaN without images."""
+    if not len(trainer.val):
+        return math.nan, math.nan
+    # Each process has batch-norm statistics of its own share; those of the first are saved, so they are judged.
+    trainer.runtime.world.broadcast(trainer.model.buffers())
+    plain = PredictConfig(batch_size=None, tta="none", tta_below_confidence=1.0)
+    logits = predict_logits(trainer.model, trainer.val_images, trainer.mean, trainer.std, plain, trainer.runtime)
+    labels = torch.from_numpy(trainer.val.labels)
+    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()

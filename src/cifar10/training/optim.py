@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -95,7 +95,7 @@ class Progress:
     step: int  # 0 .. total_steps - 1
     total_steps: int
     steps_per_epoch: int
-    val_losses: Sequence[float] = ()  # of the epochs that are over
+    losses: Sequence[float] = ()  # of the epochs that are over, those that `schedule.monitor` names
 
     @property
     def epoch(self) -> int:
@@ -147,12 +147,12 @@ def onecycle(progress: Progress, config: "ScheduleConfig") -> float:
 
 
 def plateau(progress: Progress, config: "ScheduleConfig") -> float:
-    """Times `gamma` whenever the validation loss has not fallen by 0.01 % for more than `patience_epochs`.
+    """Times `gamma` whenever the loss has not fallen by 0.01 % for more than `patience_epochs`.
 
-    `torch.optim.lr_scheduler.ReduceLROnPlateau` without its state: the losses so far tell all.
+    `torch.optim.lr_scheduler.ReduceLROnPlateau` as a function of the losses so far.
     """
     factor, best, bad_epochs = 1.0, math.inf, 0
-    for loss in progress.val_losses:
+    for loss in progress.losses:
         better = loss < best * (1 - 1e-4)
         best, bad_epochs = (loss, 0) if better else (best, bad_epochs + 1)
         if bad_epochs > config.patience_epochs:
@@ -188,6 +188,8 @@ class ScheduleConfig(Config):
     """multistep, plateau: the factor at each change."""
     factors: list[Annotated[float, Field(gt=0)]]
     """piecewise: the factor on `lr` after each of `milestones_epochs`, one for each."""
+    monitor: Literal["val_loss", "train_loss"]
+    """plateau: the loss that it goes by, a column of the history."""
     patience_epochs: Annotated[int, Field(ge=0)]
     """plateau: epochs without progress that are let pass."""
     min_factor: Annotated[float, Field(ge=0, le=1)]

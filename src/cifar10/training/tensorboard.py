@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +25,14 @@ Watcher = Callable[[dict[str, Any]], None]
 
 
 @contextmanager
-def watch(on: bool, name: str, model: nn.Module, data: PreparedData, runtime: Runtime) -> Iterator[Watcher]:
+def watch(
+    on: bool, name: str, model: nn.Module, data: PreparedData, runtime: Runtime, history: Sequence[dict[str, Any]] = ()
+) -> Iterator[Watcher]:
     """Yield what is to be called after each epoch with its figures (the fields of an `EpochResult`).
 
-    Looks at the model without changing it or any random state, so a training is the same to the bit with it and
-    without. Where it is not `on`, it does nothing.
+    `history` has those of the epochs before: a training that goes on after a kill writes to a folder of its own, and
+    its curves are whole there. Looks at the model without changing it or any random state, so a training is the same
+    to the bit with it and without. Where it is not `on`, it does nothing.
     """
     if not on:
         yield lambda figures: None
@@ -41,14 +44,20 @@ def watch(on: bool, name: str, model: nn.Module, data: PreparedData, runtime: Ru
     print(f"train: `tensorboard --logdir {FOLDER} --host 127.0.0.1` shows this run while it goes on", flush=True)
     with writer:
         _add_graph(writer, model)
+        for figures in history:
+            _add_scalars(writer, figures)
 
         def add_epoch(figures: dict[str, Any]) -> None:
-            for tag, value in scalars(figures).items():
-                writer.add_scalar(tag, value, figures["epoch"])
+            _add_scalars(writer, figures)
             _add_predictions(writer, figures["epoch"], model, shown, data, runtime)
             writer.flush()
 
         yield add_epoch
+
+
+def _add_scalars(writer: Any, figures: dict[str, Any]) -> None:
+    for tag, value in scalars(figures).items():
+        writer.add_scalar(tag, value, figures["epoch"])
 
 
 def scalars(figures: dict[str, Any]) -> dict[str, float]:
