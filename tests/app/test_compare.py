@@ -1,13 +1,24 @@
 import json
+import warnings
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
 from conftest import ROOT
 
 from cifar10.app.cli import main
 from cifar10.app.experiments import compare
-from cifar10.app.experiments.compare import HISTORY, METRICS, Run, format_runs, plot_runs, read_run
+from cifar10.app.experiments.compare import (
+    HISTORY,
+    METRICS,
+    Run,
+    format_runs,
+    legend_names,
+    plot_runs,
+    read_run,
+    write_plot,
+)
 from cifar10.core.config import InputError
 from cifar10.engine.provenance import LOGS
 from cifar10.evaluation import origin
@@ -112,15 +123,66 @@ def test_outside_a_repository_is_one_line(tmp_path: Path, monkeypatch):
         read_run("first")
 
 
+CURVES = pd.DataFrame(
+    {"epoch": [1, 2], "lr": [0.1, 0.2], "train_loss": [3, 2], "val_loss": [4, 3], "val_accuracy": [0.5, 1]}
+)
+
+
 def test_curves_are_the_histories():
-    curves = {"lr": [0.1, 0.2], "train_loss": [3, 2], "val_loss": [4, 3], "val_accuracy": [0.5, 1]}
-    full = pd.DataFrame({"epoch": [1, 2], **curves})
-    runs = [Run("a", {}, full, None, {"lr": 0.1}), Run("b", {}, full[["epoch", "lr", "train_loss"]], None, {})]
+    runs = [Run("a", {}, CURVES, None, {}), Run("b", {}, CURVES[["epoch", "lr", "train_loss"]], None, {})]
     figure = plot_runs(runs)
     assert [len(panel.lines) for panel in figure.axes] == [2, 1, 1, 2]
     for panel, column in zip(figure.axes, compare.PANELS, strict=True):
-        assert list(panel.lines[0].get_ydata()) == full[column].tolist()  # type: ignore[arg-type]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a lr=0.1", "b"]
+        assert list(panel.lines[0].get_ydata()) == CURVES[column].tolist()  # type: ignore[arg-type]
+
+
+def test_the_legend_begins_with_the_name_and_tells_only_what_differs():
+    shared = {"optimizer.name": "sgd", "epochs": 30}
+    runs = [Run(name, {}, CURVES, None, {"epochs": 30}, {"lr": lr, **shared}) for name, lr in (("a", 0.1), ("b", 0.2))]
+    assert legend_names(runs) == ["a  lr=0.1", "b  lr=0.2"]
+    assert legend_names(runs[:1]) == ["a"]
+    many = [Run(name, {}, CURVES, None, {}, {f"some.long.key{k}": name * 20 for k in range(30)}) for name in "ab"]
+    for name, text in zip("ab", legend_names(many), strict=True):
+        lines = text.splitlines()
+        assert lines[0].startswith(f"{name}  some.long.key0={name * 20}")
+        assert lines[-1].endswith(" and 24 more")
+        assert max(map(len, lines)) <= compare.LEGEND_CHARACTERS
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_runs_can_be_told_apart_and_the_legend_is_whole(tmp_path: Path, count):
+    """Also where all lines coincide: then each is wider than the one above it."""
+    settings = [{f"section.key{j}": k * 1000 for j in range(30)} for k in range(count)]
+    runs = [Run(f"_run-$x$-{k}-\U0001f438", {}, CURVES, None, {}, settings[k]) for k in range(count)]
+    figure = plot_runs(runs)
+    write_plot(tmp_path / "a.png", runs)
+    lines = figure.axes[0].lines
+    assert len({(str(line.get_color()), str(line._linestyle), str(line._dash_pattern)) for line in lines}) == count
+    widths = [line.get_linewidth() for line in lines]
+    assert widths == sorted(set(widths), reverse=True)
+    with mpl.rc_context(compare.STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figure = plot_runs(runs)
+        figure.draw_without_rendering()
+        legend, page = figure.legends[0], figure.bbox
+        box = legend.get_window_extent()
+    assert [text.get_text().split()[0] for text in legend.get_texts()] == [run.name for run in runs]
+    assert not any(text.get_parse_math() for text in legend.get_texts())
+    assert page.x0 <= box.x0
+    assert box.x1 <= page.x1
+    assert page.y0 <= box.y0
+    assert min(panel.get_window_extent().y0 for panel in figure.axes) >= box.y1
+
+
+def test_only_lines_that_coincide_are_thick():
+    """b leaves a after the second epoch, and c runs elsewhere."""
+    curves = {"a": [3.0, 2.0, 1.0], "b": [3.0, 2.0, 1.5], "c": [3.0, 2.5, 1.0]}
+    runs = [
+        Run(name, {}, pd.DataFrame({"epoch": [1, 2, 3], "train_loss": losses}), None, {})
+        for name, losses in curves.items()
+    ]
+    widths = [line.get_linewidth() for line in plot_runs(runs).axes[0].lines]
+    assert widths == [compare.WIDTH + compare.STEP, compare.WIDTH, compare.WIDTH]
 
 
 def test_without_validation_the_test_figures_stand():

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from cifar10.app.columns import align
 from cifar10.app.experiments.recipes import Experiment, format_settings
@@ -61,7 +63,14 @@ def write_importance(study: Study, space: Space, folder: Path) -> str:
     table, picture = folder / "importance.csv", folder / "importance.png"
     write_csv(table, pd.DataFrame({"parameter": list(shares), "importance": list(shares.values())}))
     buffer = io.BytesIO()
-    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.3}):
+    style: dict[Any, Any] = {
+        "text.parse_math": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.alpha": 0.3,
+    }
+    with mpl.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         plot_importance(study, space, shares).savefig(buffer, format="png", dpi=144)
     atomic_write(picture, buffer.getvalue())
     told = ", ".join(f"{key} {share:.2f}" for key, share in shares.items())
@@ -103,3 +112,5 @@ def _plot_values(panel: Axes, study: Study, key: str, part: Range | Choices) -> 
     panel.set_xlim(part.low, part.high)
     if part.log:
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:g}")  # matplotlib's own writes powers of ten as mathematics
+        panel.xaxis.set_minor_formatter(NullFormatter())

@@ -71,18 +71,18 @@ def plot_curve(history: pd.DataFrame, quantity: str) -> Figure:
     lines = {f"train_{quantity}": ("training", SOFT), f"val_{quantity}": ("validation", ACCENT)}
     if quantity == "lr":
         lines = {"lr_peak": ("highest", SOFT), "lr": ("at the end of the epoch", ACCENT)}
-    columns = [column for column in lines if column in history]
+    columns, alone = [column for column in lines if column in history], len(history) == 1
     for column in columns:
         name, color = lines[column]
-        panel.plot(history["epoch"], history[column], ".-", color=color, label=name)
+        panel.plot(history["epoch"], history[column], ".-", color=color, label=name, markersize=10 if alone else 4)
     best = best_epoch(history)
-    if best and quantity != "lr":
+    if best and quantity != "lr" and not alone:
         panel.axvline(best, color=INK, linestyle=(0, (3, 3)), linewidth=0.9, label="best epoch")
     panel.set(title="learning rate" if quantity == "lr" else quantity, xlabel="epoch")
     panel.set_ylim(*_limits(history[columns].to_numpy(float), quantity))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    if len(history) == 1:
+    if alone:
         epoch = int(history["epoch"].iloc[0])
         panel.set(xlim=(epoch - 1, epoch + 1), xticks=[epoch])
     figure.legend(loc="outside lower center", ncols=3, fontsize=9, handlelength=1.5, columnspacing=1.2)
@@ -159,7 +159,7 @@ def plot_confusion(counts: Int64[np.ndarray, "true predicted"], names: Sequence[
     panel.set_yticks(ticks, names, fontsize=fontsize)
     panel.set(xlabel="predicted", ylabel="true", xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
     panel.tick_params(length=0, labelcolor=INK)
-    panel.grid(visible=False)
+    panel.grid(visible=crowded, linewidth=0.3)
     return figure
 
 

@@ -111,7 +111,7 @@ def _headline(part: Measured, previous: dict[str, float] | None) -> dict[str, An
         "accuracy_interval": accuracy_interval(int(np.trace(counts)), len(part.images)),
         "macro_f1_interval": macro_f1_interval(counts, np.random.Generator(np.random.PCG64(BOOTSTRAP_SEED))),
         "missing": format_names(classes_without_images(part.score)),
-        "all_correct": part.score["accuracy"] == 1,
+        "fewest": min(filter(None, counts.sum(axis=1).tolist())),  # images of a class that occurs
         "change": {key: part.score[key] - previous[key] for key in ("accuracy", "macro_f1")} if previous else None,
     }
 
