@@ -1,5 +1,6 @@
 """The report in a real browser: what it loads, how wide it is, whether it complains."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from report_fixtures import write_tiny_report
 from screenshots import LAPTOP_PIXELS, PHONE_PIXELS, chromium, find_chromium
 
 from cifar10.data.dataset import PreparedData
+
+SMALLEST_TEXT = "Math.min(...[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height))"
+CUT_OFF = """[...document.querySelectorAll('svg text')].filter(text => {
+    const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
+}).map(text => text.textContent)"""
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 
@@ -55,6 +62,21 @@ def test_it_is_whole_and_fits_the_window(browser: Browser, report: Path, width, 
 def test_text_in_figures_is_large_enough_on_a_phone(browser: Browser, report: Path):
     page = browser.new_page(viewport={"width": PHONE_PIXELS, "height": 800})
     page.goto(report.as_uri())
-    heights = page.evaluate("[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height)")
-    assert min(heights) > 9
+    assert page.evaluate(SMALLEST_TEXT) > 9
+    assert page.evaluate(CUT_OFF) == []
+    page.close()
+
+
+def test_a_hundred_classes_are_readable_on_a_phone(browser: Browser, tmp_path: Path, tiny_data: PreparedData):
+    """Their matrix scrolls in its place, and no text is shrunk or cut off; 97 classes have no image."""
+    names = ["$x$ and $y$", "<b>&amp;</b>", "a very long name " * 10, *(f"class {k}" for k in range(97))]
+    write_tiny_report(tmp_path / "report.html", dataclasses.replace(tiny_data, classes=names))
+    page = browser.new_page(viewport={"width": PHONE_PIXELS, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE_PIXELS
+    assert page.evaluate(SMALLEST_TEXT) > 9
+    assert page.evaluate(CUT_OFF) == []
+    text = page.locator("body").inner_text()
+    assert 'no image of "class 0", "class 1", "class 2", "class 3", "class 4" and 92 more' in text
+    assert "<b>&amp;</b>" in page.locator("svg").all_text_contents()[3]
     page.close()

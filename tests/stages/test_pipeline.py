@@ -37,8 +37,10 @@ class Project:
             "DVC_NO_ANALYTICS": "1",
             **{f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
-        for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
-            assert self.run(*command.split()).returncode == 0
+        templates = ("cp", "-r", str(ROOT / ".dvc/plots"), ".dvc")
+        commands = [command.split() for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start")]
+        for command in (*commands[:2], templates, *commands[2:]):
+            assert self.run(*command).returncode == 0
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True)

@@ -159,7 +159,7 @@ def plot_confusion(counts: Int64[np.ndarray, "true predicted"], names: Sequence[
     panel.set_yticks(ticks, names, fontsize=fontsize)
     panel.set(xlabel="predicted", ylabel="true", xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
     panel.tick_params(length=0, labelcolor=INK)
-    panel.grid(visible=crowded, linewidth=0.3)
+    panel.grid(visible=crowded)
     return figure
 
 
