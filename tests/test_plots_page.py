@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import plots_page
 import pytest
@@ -36,7 +37,8 @@ def test_plots_are_drawn_without_a_network(tmp_path: Path, monkeypatch):
     requests: list[str] = []
     errors: list[str] = []
     with chromium() as browser:
-        for width, scheme in ((PHONE_PIXELS, "dark"), (LAPTOP_PIXELS, "light")):
+        windows: list[tuple[int, Literal["light", "dark"]]] = [(PHONE_PIXELS, "dark"), (LAPTOP_PIXELS, "light")]
+        for width, scheme in windows:
             page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
             page.on("request", lambda request: requests.append(request.url))
             page.on("pageerror", lambda error: errors.append(str(error)))

@@ -157,7 +157,8 @@ def test_runs_can_be_told_apart_and_the_legend_is_whole(tmp_path: Path, count):
     figure = plot_runs(runs)
     write_plot(tmp_path / "a.png", runs)
     lines = figure.axes[0].lines
-    assert len({(str(line.get_color()), str(line._linestyle), str(line._dash_pattern)) for line in lines}) == count
+    handles = figure.legends[0].get_lines()
+    assert len({(str(line.get_color()), str(vars(line)["_dash_pattern"])) for line in handles}) == count
     widths = [line.get_linewidth() for line in lines]
     assert widths == sorted(set(widths), reverse=True)
     with mpl.rc_context(compare.STYLE), warnings.catch_warnings():
