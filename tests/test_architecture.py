@@ -37,6 +37,7 @@ ROOMS = {
     "optuna": {"cifar10.app.tuning.study"},
     "jinja2": {"cifar10.evaluation.report.page"},
     "dvc": {"cifar10.app.experiments.revisions", "cifar10.app.health.repair"},
+    "filelock": {"cifar10.core.locks", "cifar10.app.tuning.session"},
     "psutil": {"cifar10.core.stage", "cifar10.app.health.repair"},
     "packaging": {"cifar10.app.health.doctor"},
     "torchvision": {

@@ -12,7 +12,7 @@ import pytest
 from cifar10.app.health import repair as healing
 from cifar10.app.health.repair import LOCK, TEMPORARY, heal
 from cifar10.core.config import InputError
-from cifar10.core.stage import claim
+from cifar10.core.locks import LOCKS, lock
 
 RWLOCK = TEMPORARY / "rwlock"
 SOUND = "schema: '2.0'\nstages:\n  train:\n    cmd: train\n"
@@ -106,7 +106,7 @@ def test_beside_a_dvc_at_work_nothing_is_touched(name):
         file.write("4711\n")
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match=rf"{name}: dvc is at work here \(process 4711\)"):
+        with pytest.raises(BlockingIOError, match=rf"process 4711 is at work here.*{name}"):
             heal()
     assert RWLOCK.exists()
 
@@ -131,7 +131,7 @@ def test_half_written_outs_go_unless_their_stage_is_at_work():
     for path in (*partials, downloads):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
-    with claim("train"):
+    with lock(LOCKS / "train"):
         assert heal() == []
     assert all(path.exists() for path in partials)
     assert len(heal()) == 3

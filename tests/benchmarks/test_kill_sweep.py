@@ -14,7 +14,7 @@ import pytest
 from killing import Pipeline
 
 from cifar10.app.health.repair import RUNS
-from cifar10.core.stage import FOLDER, claim
+from cifar10.core.locks import LOCKS, lock
 
 REPRO = ("dvc", "repro", "prepare")
 RESULTS = ("dvc.lock", "data/prepared/labelled_images.npy", "data/prepared/val_rows.npy", "reports/data.json")
@@ -36,9 +36,8 @@ def run(pipeline: Pipeline) -> list[bytes]:
 
 @contextmanager
 def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
-    """`dvc repro` and the process of a stage that waits for its claim, which is taken."""
-    place = pipeline.folder / FOLDER
-    with claim(stage, 0.0, place):
+    """`dvc repro` and the process of a stage that can only wait for its lock, which is taken."""
+    with lock(pipeline.folder / LOCKS / stage):
         dvc = pipeline.start(*REPRO)
         try:
             found: list[psutil.Process] = []
@@ -47,16 +46,12 @@ def running(pipeline: Pipeline, stage: str) -> Iterator[tuple[subprocess.Popen[s
                 time.sleep(0.05)
                 with suppress(psutil.Error):  # one that has just ended
                     children = psutil.Process(dvc.pid).children(recursive=True)
-                    found = [child for child in children if str(place / stage) in opened(child)]
+                    found = [child for child in children if child.cmdline()[1:3] == ["-m", f"cifar10.stages.{stage}"]]
             yield dvc, found[0]
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(dvc.pid, signal.SIGKILL)
             dvc.communicate()
-
-
-def opened(process: psutil.Process) -> list[str]:
-    return [file.path for file in process.open_files()]
 
 
 def test_a_stage_ends_with_a_dvc_that_is_killed_alone(pipeline: tuple[Pipeline, list[bytes]]):
@@ -75,9 +70,9 @@ def test_all_killed_in_the_middle_of_a_write(pipeline: tuple[Pipeline, list[byte
     checkout.reset()
     with running(checkout, "prepare") as (dvc, _):
         os.killpg(dvc.pid, signal.SIGKILL)
-    lock = (checkout.folder / "dvc.lock").read_bytes()
+    whole = (checkout.folder / "dvc.lock").read_bytes()
     (checkout.folder / ".dvc/tmp/rwlock").write_text("")
-    (checkout.folder / "dvc.lock").write_bytes(lock[:40])
+    (checkout.folder / "dvc.lock").write_bytes(whole[:40])
     for entry in (checkout.folder / RUNS).glob("*/*/*"):
         entry.unlink()
     assert "dvc" in kill_sweep.finish(checkout.start(*REPRO))  # DVC itself is stuck

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from conftest import ROOT
 
-from cifar10.core.stage import FOLDER, claim, claim_name
+from cifar10.core.locks import LOCKS, lock
+from cifar10.core.stage import lock_name
 
 # A stage of dvc.yaml, as far as `run_stage` goes.
 STAGE = """
@@ -47,20 +48,20 @@ def line(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_second_one_is_told_who_is_at_work_and_comes_in_after_a_kill(tmp_path: Path):
-    folder = tmp_path / FOLDER
+    folder = tmp_path / LOCKS
     first = start(tmp_path, "stage.py")
     try:
         assert line(first) == "at work"
-        with pytest.raises(BlockingIOError) as refusal, claim("stage", 0.3, folder):
+        with pytest.raises(BlockingIOError) as refusal, lock(folder / "stage", 0.3):
             pass
         assert refusal.value.filename == str(folder / "stage")
         assert f"process {first.pid} is at work here" in str(refusal.value)
-        with claim("another", 0.0, folder):
+        with lock(folder / "another", 0.0):
             pass
     finally:
         first.kill()
         first.communicate()
-    with claim("stage", 0.0, folder):
+    with lock(folder / "stage", 0.0):
         assert (folder / "stage").read_text() == f"{os.getpid()}\n"
 
 
@@ -78,9 +79,9 @@ def test_a_second_one_waits_for_one_that_is_ending(tmp_path: Path):
 
 def test_under_torchrun_each_process_has_its_own(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
-    assert claim_name("train") == "train"
+    assert lock_name("train") == "train"
     monkeypatch.setenv("RANK", "3")
-    assert claim_name("train") == "train.3"
+    assert lock_name("train") == "train.3"
 
 
 @pytest.mark.parametrize("shell", ["hands over", "stays"])
@@ -90,7 +91,7 @@ def test_a_stage_ends_soon_after_its_dvc(tmp_path: Path, shell):
     program.chmod(0o755)
     dvc = start(tmp_path, "-c", DVC, f"exec {sys.executable} stage.py", SHELL=str(program))
     assert line(dvc) == "at work"
-    stage = psutil.Process(int((tmp_path / FOLDER / "stage").read_text()))
+    stage = psutil.Process(int((tmp_path / LOCKS / "stage").read_text()))
     assert (stage.ppid() == dvc.pid) == (shell == "hands over")
     dvc.kill()
     dvc.wait()
@@ -111,7 +112,7 @@ def test_a_stage_started_by_hand_outlives_its_terminal(tmp_path: Path):
     by_hand = DVC.replace('os.environ["DVC_STAGE"] = "stage"', 'os.environ.pop("DVC_STAGE", None)')
     shell = start(tmp_path, "-c", by_hand, f"exec {sys.executable} stage.py", SHELL="/bin/sh")
     assert line(shell) == "at work"
-    stage = psutil.Process(int((tmp_path / FOLDER / "stage").read_text()))
+    stage = psutil.Process(int((tmp_path / LOCKS / "stage").read_text()))
     shell.kill()
     shell.wait()
     with pytest.raises(psutil.TimeoutExpired):

@@ -11,8 +11,8 @@ from cifar10.engine import gpus
 CODE = """
 import sys
 from pathlib import Path
-from cifar10.engine.gpus import claim
-print(claim(["a", "b"], Path(sys.argv[1]), poll_seconds=0.05), flush=True)
+from cifar10.engine.gpus import lock_first_free
+print(lock_first_free(["a", "b"], Path(sys.argv[1]), poll_seconds=0.05), flush=True)
 sys.stdin.read()
 """
 
@@ -47,9 +47,9 @@ def test_each_run_gets_its_own_and_the_next_waits_for_one_that_ends(tmp_path: Pa
 
 def test_the_only_gpu_is_never_waited_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert gpus.claim_gpu.__wrapped__() == 0
+    assert gpus.lock_gpu.__wrapped__() == 0
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="this machine has fewer than two GPUs")
-def test_a_claimed_gpu_is_one_of_the_visible():
-    assert 0 <= gpus.claim_gpu() < torch.cuda.device_count()
+def test_a_locked_gpu_is_one_of_the_visible():
+    assert 0 <= gpus.lock_gpu() < torch.cuda.device_count()

@@ -34,7 +34,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder but the logs, among which a stage's claim is."""
+    """Everything below a folder but the logs, among which a stage's lock is."""
     paths = [path for path in folder.rglob("*") if path.relative_to(folder).parts[0] != "logs"]
     return {str(path): path.read_bytes() if path.is_file() else None for path in paths}
 

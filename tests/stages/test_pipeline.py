@@ -187,7 +187,7 @@ def test_a_stage_alone_ends_with_one_line_and_code_1(tmp_path: Path, project: Pr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     files = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
-    assert sorted(files) == [f"logs/locks/{stage}", "params.yaml"]  # the claim ended with the stage
+    assert sorted(files) == [f"logs/locks/{stage}", "params.yaml"]  # the lock ended with the stage
 
 
 def test_the_same_run_elsewhere_gives_the_same_bytes(tmp_path: Path, project: Project, raw: Path):

@@ -9,7 +9,7 @@ from cifar10.core.stage import run_stage
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where the stage's claim lies
+    monkeypatch.chdir(tmp_path)  # where the stage's lock lies
 
 
 def fail_with(error: BaseException):

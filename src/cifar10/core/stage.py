@@ -9,18 +9,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cifar10.core.config import USER_ERRORS, format_error
-from cifar10.core.files import tell_disk_full
+from cifar10.core.locks import LOCKS, lock
 
 # The parent at the very start (so this module imports little): while torch is imported, it may end.
 STARTED_BY = os.getppid()
 
-FOLDER = Path("logs/locks")
-PATIENCE_SECONDS = 10.0  # a stage whose DVC has ended needs at most half of it
 POLL_SECONDS = 0.2
 
 
@@ -32,48 +30,14 @@ def run_stage(main: Callable[..., None]) -> None:
     program, *arguments = sys.argv
     try:
         end_with_dvc()
-        with claim(claim_name(Path(program).stem)):
+        with lock(LOCKS / lock_name(Path(program).stem)):
             main(*map(Path, arguments))
     except USER_ERRORS as error:
         sys.exit(format_error(error))
 
 
-@contextmanager
-def claim(name: str, patience_seconds: float = PATIENCE_SECONDS, folder: Path = FOLDER) -> Iterator[None]:
-    """Within it, no other process has `name`; the system gives the claim back when this one ends, however it ends.
-
-    Raises:
-        BlockingIOError: another process has it, and keeps it for longer than `patience_seconds`.
-    """
-    import fcntl  # here: Windows has none
-
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    with path.open("a+") as file:
-        deadline = time.monotonic() + patience_seconds
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    reason = f"process {_holder(path)} is at work here; wait for its end, or end it, and run again"
-                    raise BlockingIOError(error.errno, reason, str(path)) from None
-            time.sleep(POLL_SECONDS)
-        with tell_disk_full(path):
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-        yield
-
-
-def _holder(path: Path) -> str:
-    """What the process that has the claim wrote: its number."""
-    return path.read_text().strip() or "of unknown number"
-
-
-def claim_name(stage: str) -> str:
-    """The name that a stage claims; under torchrun each process has one of its own."""
+def lock_name(stage: str) -> str:
+    """The lock that a stage takes; under torchrun each process has one of its own."""
     return f"{stage}.{os.environ['RANK']}" if "RANK" in os.environ else stage
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cifar10.core.config import PARAMS, Config, InputError, load_config
-from cifar10.engine.gpus import claim_gpu
+from cifar10.engine.gpus import lock_gpu
 from cifar10.engine.processes import join
 from cifar10.engine.reproducibility import use_deterministic_kernels
 
@@ -48,7 +48,7 @@ class Runtime:
         self.device = _resolve_device(config.device)
         self.world = join(self.device.type)
         if self.device.type == "cuda":
-            index = int(os.environ["LOCAL_RANK"]) if self.world.size > 1 else claim_gpu()
+            index = int(os.environ["LOCAL_RANK"]) if self.world.size > 1 else lock_gpu()
             self.device = torch.device("cuda", index)
             torch.cuda.set_device(self.device)
         else:

@@ -5,11 +5,9 @@ DVC replaces its small files in place, so a kill in the wrong moment leaves half
 them end with the process that has them. A temporary file of the stages is one that only its stage may take away.
 """
 
-import fcntl
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from cifar10.core.config import InputError, parse_yaml
 from cifar10.core.files import atomic_write
-from cifar10.core.stage import claim
+from cifar10.core.locks import LOCKS, lock
 
 PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 TEMPORARY = Path(".dvc/tmp")
@@ -29,7 +27,8 @@ def heal() -> list[str]:
     """Put right what dead runs left in the current folder; what was done, a line for each thing.
 
     Raises:
-        InputError: this is no DVC project, or a live DVC is at work in it.
+        InputError: this is no DVC project.
+        BlockingIOError: a live DVC is at work in it.
     """
     if not PIPELINE.is_file() or not TEMPORARY.parent.is_dir():
         raise InputError(f"{PIPELINE}: not found, or no .dvc beside it; run from the folder that holds both")
@@ -43,20 +42,7 @@ def _dvc_kept_out() -> Iterator[None]:
     """Hold the locks under which DVC writes its lock file and its list of who is at work."""
     with ExitStack() as stack:
         for name in ("lock", "rwlock.lock"):
-            file = stack.enter_context((TEMPORARY / name).open("a+"))
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        file.seek(0)
-                        holder = file.read().strip()
-                        raise InputError(
-                            f"{TEMPORARY / name}: dvc is at work here (process {holder}); wait for its end, or end it"
-                        ) from None
-                time.sleep(0.1)
+            stack.enter_context(lock(TEMPORARY / name, PATIENCE_SECONDS))
         yield
 
 
@@ -146,7 +132,7 @@ def _remove_partials() -> list[str]:
         outs = [Path(out) for out in (*description.get("outs", ()), *description.get("metrics", ()))]
         partials = {out.with_name(f".{out.name}.partial") for out in outs} | {out.parent / ".incoming" for out in outs}
         left = sorted(path for path in partials if path.exists())
-        with suppress(BlockingIOError), claim(stage, patience_seconds=0.0):
+        with suppress(BlockingIOError), lock(LOCKS / stage, patience_seconds=0.0):
             for path in left:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
                 done.append(f"{path}: half-written by a killed {stage}; removed")

@@ -1,6 +1,5 @@
 """One call of `cifar10 tune`: all is checked first, then it searches, and however it ends it tells what came out."""
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import lock_descriptor
 
 from cifar10.app.experiments.recipes import (
     EXPERIMENTS,
@@ -102,10 +103,8 @@ def only_one(folder: Path) -> Iterator[int]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: a search is at work there, or the run of a killed one still ends") from None
+        if not lock_descriptor(descriptor, blocking=False):
+            raise InputError(f"{folder}: a search is at work there, or the run of a killed one still ends")
         yield descriptor
     finally:
         os.close(descriptor)
