@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from cifar10.engine.processor import instruction_sets
 from cifar10.engine.provenance import LIBRARIES, LOGS, code_digest, file_md5, machine, read_log, write_log
 
 
@@ -37,6 +38,8 @@ def test_the_machine_is_told_precisely():
     assert set(told["versions"]) == set(LIBRARIES)
     assert told["threads"] >= 1
     assert "cores" in told["device"] or told["device"]
+    assert told["instruction_sets"] == instruction_sets()
+    assert told == machine()  # a model's file has it, and must not change from run to run
 
 
 def test_the_code_of_the_training_is_known_here(monkeypatch):

@@ -3,7 +3,7 @@ import torch
 from conftest import train_config
 
 from cifar10.core.config import InputError
-from cifar10.engine.runtime import Runtime, RuntimeConfig
+from cifar10.engine.runtime import NATIVE_BFLOAT16, Runtime, RuntimeConfig
 
 
 def config(**changes) -> RuntimeConfig:
@@ -14,8 +14,18 @@ def test_auto_takes_the_gpu_where_there_is_one():
     assert (Runtime(config(device="auto")).device.type == "cuda") == torch.cuda.is_available()
 
 
-def test_auto_precision_is_exact_on_the_cpu():
-    assert Runtime(config()).precision == "float32"
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_takes_bfloat16_where_it_is_native(monkeypatch, native):
+    monkeypatch.setitem(NATIVE_BFLOAT16, "cpu", lambda: native)
+    assert Runtime(config(precision="auto")).precision == ("bfloat16" if native else "float32")
+    for asked in ("float32", "bfloat16"):
+        assert Runtime(config(precision=asked)).precision == asked
+
+
+def test_a_processor_is_asked_for_its_own_capability(monkeypatch):
+    for native in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
+        assert NATIVE_BFLOAT16["cpu"]() == native
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -55,15 +65,24 @@ def test_apples_gpu_gets_contiguous_memory(monkeypatch):
     ],
 )
 @pytest.mark.parametrize(
-    ("device", "precision", "batch_size", "told"),
+    ("device", "native", "precision", "batch_size", "told"),
     [
-        ("cuda", "float32", 1024, "GPU memory with batch_size 1024; try batch_size 512, or runtime.precision bfloat16"),
-        ("cuda", "bfloat16", 1024, "GPU memory with batch_size 1024; try batch_size 512, or another model.name"),
-        ("cpu", "bfloat16", 3, "memory with batch_size 3; try another model.name"),
+        (
+            "cuda",
+            True,
+            "float32",
+            64,
+            "GPU memory with batch_size 64; try batch_size 32, or runtime.precision bfloat16",
+        ),
+        ("cuda", True, "bfloat16", 64, "GPU memory with batch_size 64; try batch_size 32, or another model.name"),
+        ("cpu", True, "float32", 64, "memory with batch_size 64; try batch_size 32, or runtime.precision bfloat16"),
+        ("cpu", False, "float32", 64, "memory with batch_size 64; try batch_size 32, or another model.name"),
+        ("cpu", True, "bfloat16", 3, "memory with batch_size 3; try another model.name"),
     ],
 )
-def test_out_of_memory_is_one_line(error, device, precision, batch_size, told):
+def test_out_of_memory_is_one_line(error, device, native, precision, batch_size, told):
     runtime = Runtime(config(precision=precision))
+    runtime.native_bfloat16 = native
     runtime.device = torch.device(device)
     with pytest.raises(InputError) as raised, runtime.explain_out_of_memory("batch_size", batch_size, smallest=2):
         raise error

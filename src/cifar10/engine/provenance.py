@@ -50,13 +50,19 @@ def digest_blobs(blobs: dict[str, str]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Library versions, processor or GPU, and threads of this process."""
+    """Library versions, processor or GPU, the processor's instruction sets, and threads of this process.
+
+    All of it is the same for every run on one machine.
+    """
     import torch  # here: asking for a digest or a log should not take torch's seconds
+
+    from cifar10.engine.processor import instruction_sets
 
     return {
         "python": platform.python_version(),
         "versions": {name: version(name) for name in LIBRARIES},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "instruction_sets": instruction_sets(),
         "threads": torch.get_num_threads(),
     }
 
