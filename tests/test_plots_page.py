@@ -12,7 +12,7 @@ from playwright.sync_api import Locator
 from screenshots import LAPTOP_PIXELS, PHONE_PIXELS, chromium, find_chromium
 
 TITLES = ("Loss", "Accuracy", "Learning rate", "Confusion matrix", "F1 by class")
-HISTORY = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy\n1,0.02,2.0,0.3,2.1,0.2\n2,0.02,1.0,0.6,1.2,0.5\n"
+HISTORY = "epoch,lr,max_lr,train_loss,train_accuracy,val_loss,val_accuracy\n1,0.02,0.02,2,0,2,0\n2,0.02,0.02,1,1,1,1\n"
 TABLES = {  # of cats, dogs and eels, none taken for a dog; the eels are not measured
     "reports/train/history.csv": HISTORY,
     "reports/eval/predictions.csv": "id,label,predicted,confidence\n1,$cat$,$cat$,0.9\n2,dog,$cat$,1\n3,dog,<eel>,1\n",

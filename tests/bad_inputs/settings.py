@@ -16,7 +16,7 @@ FILE = "params.yaml"
 def reader(key: str) -> str:
     """A stage that reads a key."""
     section = key.partition(".")[0]
-    return {"data": "prepare", "predict": "predict"}.get(section, "train")
+    return {"data": "prepare", "predict": "predict", "evaluate": "evaluate"}.get(section, "train")
 
 
 def leaves(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

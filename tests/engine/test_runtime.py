@@ -105,4 +105,5 @@ def test_other_errors_pass():
 
 
 def test_it_says_what_it_runs_on():
-    assert str(Runtime(config())) == f"cpu, {torch.get_num_threads()} threads, float32"
+    threads = torch.get_num_threads()
+    assert str(Runtime(config())) == f"cpu, {threads} thread{'s' if threads > 1 else ''}, float32"

@@ -107,7 +107,7 @@ def test_one_epoch_is_one_tick_and_a_constant_is_a_level_line():
 
 def test_the_highest_rate_of_an_epoch_is_drawn_where_the_history_has_it():
     assert len(plot_curve(HISTORY, "lr").axes[0].lines) == 1
-    lines = plot_curve(HISTORY.assign(lr_peak=[0.2, 0.1, 0.05]), "lr").axes[0].lines
+    lines = plot_curve(HISTORY.assign(max_lr=[0.2, 0.1, 0.05]), "lr").axes[0].lines
     assert np.asarray(lines[0].get_ydata()).tolist() == [0.2, 0.1, 0.05]
     assert np.asarray(lines[1].get_ydata()).tolist() == [0.1, 0.05, 0.01]
 

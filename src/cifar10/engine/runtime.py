@@ -119,7 +119,8 @@ class Runtime:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else self.device.type
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        number = torch.get_num_threads()
+        threads = f", {number} thread{'s' if number > 1 else ''}" if self.device.type == "cpu" else ""
         processes = f"{self.world.size} processes on " if self.world.size > 1 else ""
         return f"{processes}{name}{threads}, {self.precision}"
 

@@ -70,7 +70,7 @@ def plot_curve(history: pd.DataFrame, quantity: str) -> Figure:
     figure, panel = _figure(3.3, 2.7)
     lines = {f"train_{quantity}": ("training", SOFT), f"val_{quantity}": ("validation", ACCENT)}
     if quantity == "lr":
-        lines = {"lr_peak": ("highest", SOFT), "lr": ("at the end of the epoch", ACCENT)}
+        lines = {"max_lr": ("highest", SOFT), "lr": ("at the end of the epoch", ACCENT)}
     columns, alone = [column for column in lines if column in history], len(history) == 1
     for column in columns:
         name, color = lines[column]

@@ -45,6 +45,7 @@ from cifar10.models.ensemble import members_of
 
 MAX_PREDICTIONS, MAX_MISTAKES, MAX_LOOKS_OF_EACH_KIND = 27, 18, 6
 MAX_FILTERS, MAX_MAPS, MAX_EXAMPLES_OF_CLASS, MAX_CONFLICTS = 64, 32, 6, 8
+MAX_EXAMPLES = 600  # of all classes: a page of a thousand classes can still be sent
 MAX_CLASSES_SIDE_BY_SIDE = 25  # with more, bars fill several charts, and charts stand below each other
 BOOTSTRAP_SEED = 0
 
@@ -218,7 +219,8 @@ def _calibration(part: Measured) -> dict[str, Any]:
 
 
 def _data(data: PreparedData, card: dict[str, Any]) -> dict[str, Any]:
-    rows = rows_by_class(data.labelled.labels[data.train_rows], len(data.classes), MAX_EXAMPLES_OF_CLASS)
+    most = min(MAX_EXAMPLES_OF_CLASS, max(1, MAX_EXAMPLES // len(data.classes)))
+    rows = rows_by_class(data.labelled.labels[data.train_rows], len(data.classes), most)
     return {
         "card": card,
         "counts": _class_counts(
