@@ -32,7 +32,8 @@ def build_competition(folder: Path, train: int = 60, test: int = 30, seed: int =
         test_labels={},
         compress=True,
     )
-    (folder / "solution.csv").unlink()
+    for name in ("solution.csv", "origins.csv"):
+        (folder / name).unlink()
     return {i: labels[train + i - 1] for i in range(1, test + 1)}
 
 

@@ -120,7 +120,7 @@ BAD_7Z: dict[str, tuple[Callable[[], object], str]] = {
     "a folder": (partial(to_folder, TRAIN), "directory"),
     "empty file": (partial(write, TRAIN, b""), "whole 7z"),
     "login page": (partial(write, TRAIN, "<html>Sign in</html>"), "whole 7z"),
-    "a zip": (lambda: write(TRAIN, pack()), "whole 7z"),
+    "a zip": (lambda: write(TRAIN, pack()), "a zip file named .7z"),
     "signature alone": (partial(write, TRAIN, b"7z\xbc\xaf\x27\x1c"), "whole 7z"),
     "cut at the start": (partial(cut, TRAIN, 0.0001), "whole 7z"),
     "cut": (partial(cut, TRAIN), "whole 7z"),
@@ -160,7 +160,7 @@ BAD_ZIP: dict[str, tuple[Callable[[], object], str]] = {
     "member twice": (lambda: add("train/1.png", PLAIN), "train/1.png"),
     "traversal": (partial(only, "../train/1.png"), "no competition"),
     "absolute": (partial(only, "/train/1.png"), "no competition"),
-    "nested": (partial(only, "cifar-10.zip"), "no competition"),
+    "nested": (partial(only, "cifar-10.zip"), "given.zip/cifar-10.zip: neither"),
     "bomb": (lambda: add("train/49.png", bytes(MAX_ENCODED_BYTES + 1), zipfile.ZIP_DEFLATED), "train/49.png"),
     "name without id": (lambda: add("train/frog.png", PLAIN), "train/frog.png"),
 }

@@ -240,12 +240,12 @@ def test_a_block_has_a_checksum_of_its_own(tmp_path: Path, block):
     members = [member._replace(crc32=None) for member in opened.members]
     parts = (CONTENTS[i] for i in range(1, 6)), (CONTENTS[i] for i in range(6, 13))
     blocks = [b._replace(crc32=zlib.crc32(b"".join(part))) for b, part in zip(opened.blocks, parts, strict=True)]
-    with ImageArchive(path, members, blocks).read() as whole:
+    with ImageArchive(path, members, blocks, "train.7z").read() as whole:
         assert len(list(whole)) == 12
     blocks[block] = blocks[block]._replace(crc32=1)
     with (
         pytest.raises(InputError, match=r"not a whole 7z archive \(wrong checksum\)"),
-        ImageArchive(path, members, blocks).read() as damaged,
+        ImageArchive(path, members, blocks, "train.7z").read() as damaged,
     ):
         list(damaged)
 

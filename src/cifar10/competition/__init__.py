@@ -1,8 +1,8 @@
 """Where the competition's files come from.
 
-Whatever the source, the same five files arrive in one folder, in the form in which Kaggle hands them out:
+Whatever the source, the same files arrive in one folder, in the form in which Kaggle hands them out:
 `train.7z` and `test.7z` (images named by id), `trainLabels.csv`, `sampleSubmission.csv`, and `solution.csv` with the
-test labels where the source has them, else its header alone.
+test labels where the source has them, else its header alone; `origins.csv` with what the user calls each image.
 """
 
 import shutil
@@ -13,8 +13,9 @@ from cifar10.competition import kaggle, local, sample, torchvision
 from cifar10.competition.layout import FILES
 from cifar10.core.config import PARAMS, DataConfig, InputError
 from cifar10.core.files import tell_disk_full
+from cifar10.images.origins import write_origins
 
-# Each writes the five files into an empty folder. It may keep what it downloads in a second one, which outlives a
+# Each writes the files into an empty folder. It may keep what it downloads in a second one, which outlives a
 # failed or killed attempt.
 SOURCES: dict[str, Callable[[DataConfig, Path, Path], None]] = {
     "sample": sample.fetch,
@@ -25,7 +26,7 @@ SOURCES: dict[str, Callable[[DataConfig, Path, Path], None]] = {
 
 
 def fetch(config: DataConfig, raw: Path) -> None:
-    """Bring the five files of `config.source` into the folder `raw`: all of them, or none.
+    """Bring the files of `config.source` into the folder `raw`: all of them, or none.
 
     Raises:
         InputError: the source is unknown, or does not have what the competition needs.
@@ -37,6 +38,7 @@ def fetch(config: DataConfig, raw: Path) -> None:
     with tell_disk_full(raw):
         incoming.mkdir(parents=True)
         try:
+            write_origins(incoming)  # without rows; a source may write its own
             SOURCES[config.source](config, incoming, downloads)
             for name in FILES:
                 assert (incoming / name).is_file(), f"{config.source} left out {name}"

@@ -1,4 +1,4 @@
-"""The competition's five files, written from images and labels that come from elsewhere."""
+"""The competition's files, written from images and labels that come from elsewhere."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,8 +7,9 @@ import pandas as pd
 
 from cifar10.core.tables import HEADER, write_csv
 from cifar10.images.archives import write_7z
+from cifar10.images.origins import ORIGINS, write_origins
 
-FILES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv", "solution.csv")
+FILES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv", "solution.csv", ORIGINS)
 
 
 def write_labels(path: Path, ids: Iterable[int], labels: Iterable[str]) -> None:
@@ -31,7 +32,7 @@ def write_competition(
     test_labels: dict[int, str],
     compress: bool = False,
 ) -> None:
-    """Write the five files from encoded images (`train/1.png`, bytes) and labels by id.
+    """Write the six files from encoded images (`train/1.png`, bytes) and labels by id.
 
     `compress` runs the archives through LZMA as Kaggle does; off, they are stored, which is quicker and hardly larger.
     """
@@ -40,3 +41,4 @@ def write_competition(
     write_labels(out / "trainLabels.csv", train_labels, train_labels.values())
     write_sample_submission(out, test_ids, label=min(train_labels.values()))
     write_labels(out / "solution.csv", test_labels, test_labels.values())
+    write_origins(out)

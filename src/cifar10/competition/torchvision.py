@@ -15,14 +15,23 @@ from cifar10.images.codec import encode_png
 
 def fetch(config: DataConfig, out: Path, downloads: Path) -> None:
     """Download (or reuse) the archive, whose checksum torchvision verifies, and write it as a competition."""
-    from torchvision.datasets import CIFAR10  # imports torch: seconds that the other sources need not pay
-
     downloads.mkdir(parents=True, exist_ok=True)
     try:
-        train, test = (CIFAR10(str(downloads), train=part, download=True) for part in (True, False))
+        write_canonical(downloads, out, download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:100]
         raise InputError(f"torchvision: the CIFAR-10 archive could not be fetched ({reason}); try again") from None
+
+
+def write_canonical(root: Path, out: Path, download: bool) -> None:
+    """Write the competition from the folder `cifar-10-batches-py` in `root`.
+
+    Raises:
+        RuntimeError: a file is missing or not the published one; its pickles are not opened then.
+    """
+    from torchvision.datasets import CIFAR10  # imports torch: seconds that the other sources need not pay
+
+    train, test = (CIFAR10(str(root), train=part, download=download) for part in (True, False))
     labels: dict[str, dict[int, str]] = {}
     for part, dataset in (("train", train), ("test", test)):
         labels[part] = {i: dataset.classes[k] for i, k in enumerate(dataset.targets, 1)}

@@ -23,28 +23,39 @@ _LONE_CR = re.compile(r"\r(?!\n)")
 _ID = re.compile(rf"0|[1-9][0-9]{{0,{MAX_ID_DIGITS - 1}}}")
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, shown: str | None = None) -> pd.DataFrame:
     """Read an `id,label` CSV: columns `id` (int64) and `label` (str), in file order, indexed 0..n-1.
 
     LF or CRLF line ends, a UTF-8 byte-order mark and quoted fields are all accepted; a header without rows is too.
+
+    Args:
+        path: the file that is read.
+        shown: what errors call it, for a copy of a file of the user's.
 
     Raises:
         InputError: naming the file and the line of the first thing wrong.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; no table of ids and labels")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            return parse_table(file.read(MAX_BYTES + 1), shown or str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
+
+
+def parse_table(data: bytes, shown: str) -> pd.DataFrame:
+    """What `read_table` makes of the bytes of a file that errors call `shown`."""
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{shown}: larger than {MAX_BYTES >> 20} MiB; no table of ids and labels")
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise InputError(f"{shown}: not UTF-8 text (byte {error.start})") from None
     if not text.strip():
-        raise InputError(f"{path}: the file is empty; expected the header id,label and a row for each image")
+        raise InputError(f"{shown}: the file is empty; expected the header id,label and a row for each image")
 
     if lone := _LONE_CR.search(text):
         line = text.count("\n", 0, lone.start()) + 1
-        raise InputError(f"{path}: line {line}: ends with CR alone; save it with LF or CRLF line ends")
+        raise InputError(f"{shown}: line {line}: ends with CR alone; save it with LF or CRLF line ends")
 
     ids: list[str] = []
     labels: list[str] = []
@@ -57,7 +68,7 @@ def read_table(path: Path) -> pd.DataFrame:
     except (csv.Error, ValueError):  # a row of more or fewer than two fields
         is_sound = False
     if not (is_sound and _are_sound(ids, labels)):
-        _tell_the_first_mistake(text, path)
+        _tell_the_first_mistake(text, shown)
     return pd.DataFrame({"id": np.array(ids, dtype=np.int64), "label": pd.Series(labels, dtype="str")})
 
 
@@ -72,28 +83,29 @@ def _are_sound(ids: list[str], labels: list[str]) -> bool:
         and all(len(text) <= MAX_ID_DIGITS for text in ids)
         and [str(int(text)) for text in ids] == ids  # no zeros in front, no digits of other scripts
         and len(set(ids)) == len(ids)
-        and all(_is_sound_label(label) for label in set(labels))
+        and all(is_label(label) for label in set(labels))
     )
 
 
-def _is_sound_label(label: str) -> bool:
+def is_label(label: str) -> bool:
+    """Whether a text may name a class: printable, not padded with spaces, of 1 to 200 characters."""
     return label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
 
 
-def _tell_the_first_mistake(text: str, path: Path) -> NoReturn:
+def _tell_the_first_mistake(text: str, shown: str) -> NoReturn:
     """Go through a table that is known to have one, line by line."""
     rows = _reader(text)
     lines_by_id: dict[int, int] = {}
     try:
         header = next(rows)
         if header != HEADER:
-            raise InputError(f"{path}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
+            raise InputError(f"{shown}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
         for row in rows:
-            _check_row(row, f"{path}: line {rows.line_num}", lines_by_id)
+            _check_row(row, f"{shown}: line {rows.line_num}", lines_by_id)
             lines_by_id[int(row[0])] = rows.line_num
     except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: {error}") from None
-    raise AssertionError(f"{path}: no mistake")
+        raise InputError(f"{shown}: line {rows.line_num}: {error}") from None
+    raise AssertionError(f"{shown}: no mistake")
 
 
 def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
@@ -103,7 +115,7 @@ def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
         raise InputError(f"{where}: id {row[0][:40]!r} is not a whole number")
     if not row[1] or row[1] != row[1].strip():
         raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is empty or padded with spaces")
-    if not _is_sound_label(row[1]):
+    if not is_label(row[1]):
         raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is too long or cannot be printed")
     if int(row[0]) in lines_by_id:
         raise InputError(f"{where}: id {row[0]} is there twice (first in line {lines_by_id[int(row[0])]})")

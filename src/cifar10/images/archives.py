@@ -99,6 +99,7 @@ class ImageArchive:
     path: Path
     files: list[Member]  # hidden ones too, in the archive's order
     blocks: list[_Block]
+    shown: str  # what errors call it
 
     @cached_property
     def members(self) -> list[Member]:
@@ -122,7 +123,7 @@ class ImageArchive:
         """
         program = shutil.which("7zz")
         is_lzma = all(method["method"] in _LZMA for block in self.blocks for method in block.methods)
-        with _one_line(self.path), self.path.open("rb") as file:
+        with _one_line(self.shown), self.path.open("rb") as file:
             if program and (is_lzma or not all(map(_is_known, self.blocks))):
                 yield from _run_7zip(program, self.path)
                 return
@@ -136,12 +137,12 @@ class ImageArchive:
             while len(piece) - start < member.num_bytes:
                 more = next(pieces, None)
                 if more is None:
-                    raise InputError(_damaged(self.path, "data ends too early"))
+                    raise InputError(_damaged(self.shown, "data ends too early"))
                 piece, start = piece[start:] + more, 0
             data = piece[start : start + member.num_bytes]
             start += member.num_bytes
             if member.crc32 not in (None, zlib.crc32(data)):
-                raise InputError(_damaged(self.path, f"wrong checksum of {member.name}"))
+                raise InputError(_damaged(self.shown, f"wrong checksum of {member.name}"))
             if member.id != HIDDEN:
                 yield member, data
         left = list(pieces)  # raises where the last block's own checksum, known after its last piece, is wrong
@@ -189,8 +190,12 @@ def _decompress_block(block: _Block, file: BinaryIO) -> Iterator[bytes]:
         raise py7zr.Bad7zFile("wrong checksum")
 
 
-def open_images(path: Path) -> ImageArchive:
+def open_images(path: Path, shown: str | None = None) -> ImageArchive:
     """Read the header of a 7z archive of images named by their ids; nothing is decompressed.
+
+    Args:
+        path: the file that is read.
+        shown: what errors call it, for a copy of a file of the user's.
 
     Raises:
         InputError: not a 7z archive, encrypted, a member that is not a numbered image, one that is too large, or an
@@ -198,29 +203,29 @@ def open_images(path: Path) -> ImageArchive:
     """
     gc.disable()  # it would go through the growing list of members again and again
     try:
-        return _read_header(path)
+        return _read_header(path, shown or str(path))
     finally:
         gc.enable()
         gc.collect()  # py7zr's own view of it, a kilobyte for each member, holds itself in memory by a circle
 
 
-def _read_header(path: Path) -> ImageArchive:
-    with _one_line(path), path.open("rb") as file:
+def _read_header(path: Path, shown: str) -> ImageArchive:
+    with _one_line(shown), path.open("rb") as file:
         start = file.read(8)
         for kind, advice in _OTHER_KINDS.items():
             if start.startswith(kind):
-                raise InputError(f"{path}: {advice}")
+                raise InputError(f"{shown}: {advice}")
         file.seek(0)
         with py7zr.SevenZipFile(file) as archive:
             if archive.needs_password():
                 raise py7zr.PasswordRequired([], "the data are encrypted")
-            files, blocks = _check_members(path, archive.files), _list_blocks(archive)
+            files, blocks = _check_members(shown, archive.files), _list_blocks(archive)
         if sum(member.num_bytes for member in files) != sum(block.num_bytes for block in blocks):
             raise py7zr.Bad7zFile("sizes contradict each other")
-        return ImageArchive(path, files, blocks)
+        return ImageArchive(path, files, blocks, shown)
 
 
-def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
+def _check_members(shown: str, files: Iterable[ArchiveFile]) -> list[Member]:
     """The files of an archive; refuses what must not be read before anything is decompressed."""
     found: list[Member] = []
     names: dict[int, str] = {}
@@ -230,16 +235,16 @@ def _check_members(path: Path, files: Iterable[ArchiveFile]) -> list[Member]:
             continue
         number = HIDDEN if is_hidden(name.replace("\\", "/")) and not _leaves(name) else image_id(name)
         if number is None or file.is_symlink:
-            raise InputError(f"{path}: member {name[:60]!r} is not an image named by its id (17.png)")
+            raise InputError(f"{shown}: member {name[:60]!r} is not an image named by its id (17.png)")
         if number in names:
-            raise InputError(f"{path}: id {number} is there twice ({names[number]} and {name})")
+            raise InputError(f"{shown}: id {number} is there twice ({names[number]} and {name})")
         if not 0 <= num_bytes <= (MAX_HIDDEN_BYTES if number == HIDDEN else MAX_ENCODED_BYTES):
-            raise InputError(f"{path}: {name} has {num_bytes:,} bytes; at most {MAX_ENCODED_BYTES:,} are read")
+            raise InputError(f"{shown}: {name} has {num_bytes:,} bytes; at most {MAX_ENCODED_BYTES:,} are read")
         if number != HIDDEN:
             names[number] = name
         found.append(Member(number, name, num_bytes, file.crc32))
     if len(found) > MAX_MEMBERS:
-        raise InputError(f"{path}: {len(found):,} images; at most {MAX_MEMBERS:,} are read")
+        raise InputError(f"{shown}: {len(found):,} images; at most {MAX_MEMBERS:,} are read")
     return found
 
 
@@ -285,22 +290,22 @@ class _Timeless(py7zr.SevenZipFile):
 
 
 @contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def _one_line(shown: str) -> Iterator[None]:
     """Turn py7zr's many ways to fail into one."""
     try:
         yield
     except FileNotFoundError:
-        raise InputError(f"{path}: not found") from None
+        raise InputError(f"{shown}: not found") from None
     except py7zr.PasswordRequired:
-        raise InputError(f"{path}: the archive is encrypted; the competition's files are not") from None
+        raise InputError(f"{shown}: the archive is encrypted; the competition's files are not") from None
     except UnsupportedCompressionMethodError:
         advice = "install 7-Zip (7zz; Debian: 7zip), or pack it anew with LZMA2"
-        raise InputError(f"{path}: compressed by a method that py7zr does not know; {advice}") from None
+        raise InputError(f"{shown}: compressed by a method that py7zr does not know; {advice}") from None
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # py7zr raises its own, lzma's, struct's, and on damage KeyError, TypeError and others
-        raise InputError(_damaged(path, " ".join(str(error).split())[:80] or type(error).__name__)) from None
+        raise InputError(_damaged(shown, " ".join(str(error).split())[:80] or type(error).__name__)) from None
 
 
-def _damaged(path: Path, reason: str) -> str:
-    return f"{path}: not a whole 7z archive ({reason}); fetch it again"
+def _damaged(shown: str, reason: str) -> str:
+    return f"{shown}: not a whole 7z archive ({reason}); fetch it again"

@@ -8,7 +8,7 @@ from cifar10.core.stage import run_stage
 
 
 def main(raw: Path) -> None:
-    """Write the five raw files (see `cifar10.competition`) into the folder `raw`."""
+    """Write the raw files (see `cifar10.competition`) into the folder `raw`."""
     config = load_config(DataConfig, section="data")
     competition.fetch(config, raw)
     megabytes = sum((raw / name).stat().st_size for name in competition.FILES) / 1e6
