@@ -1,4 +1,4 @@
-"""Whether a confidence can be believed: of all predictions made with 80 %, are 80 % right?
+"""Whether a confidence can be believed: of all predictions made with 80 %, are 80 % correct?
 
 After Guo et al. 2017, https://arxiv.org/abs/1706.04599.
 """
@@ -18,7 +18,7 @@ class Bin:
     """The predictions whose confidence lies in one fifteenth of 0..1."""
 
     confidence: float  # their mean
-    accuracy: float  # the share of them that is right
+    accuracy: float  # the share of them that is correct
     images: int  # above 0
 
 
@@ -43,11 +43,10 @@ def expected_calibration_error(bins: list[Bin]) -> float:
 
 
 def fit_temperature(logits: Float[Tensor, "images classes"], labels: Int64[Tensor, " images"]) -> float:
-    """The number that logits are divided by so that their softmax has the least cross-entropy; above 1 it humbles.
+    """The temperature T for which softmax(logits / T) has the least cross-entropy; above 1 the model was too sure.
 
-    The cross-entropy is convex in the inverse of the temperature, so its derivative there, E[z] - z_label averaged
-    over the images, is bisected. Where every image is right it has no zero, and the smallest temperature allowed
-    comes back.
+    The cross-entropy is convex in 1 / T. Its derivative by 1 / T is the mean of E[z] - z_label over the images, and
+    bisection finds its zero. Where every prediction is correct there is none, and `MIN_TEMPERATURE` is returned.
     """
     z = logits.double()
     target = z.gather(1, labels[:, None]).mean()

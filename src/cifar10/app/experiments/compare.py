@@ -123,7 +123,10 @@ def plot_runs(runs: list[Run]) -> Figure:
     """
     names = legend_names(runs)
     figure = Figure(figsize=(9, 6 + 0.19 * sum(name.count("\n") + 1 for name in names)), layout="constrained")
-    styles = [{"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k // 10 % len(DASHES)]} for k in range(len(runs))]
+    styles = [
+        {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k // len(COLORS) % len(DASHES)]}
+        for k in range(len(runs))
+    ]
     for panel, (column, title) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
         curves = [run.history.set_index("epoch")[column] if column in run.history else None for run in runs]
         for k, (curve, style) in enumerate(zip(curves, styles, strict=True)):

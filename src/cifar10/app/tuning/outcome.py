@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter
 
 from cifar10.app.columns import align
 from cifar10.app.experiments.recipes import Experiment, format_settings
@@ -113,4 +113,4 @@ def _plot_values(panel: Axes, study: Study, key: str, part: Range | Choices) -> 
     if part.log:
         panel.set_xscale("log")
         panel.xaxis.set_major_formatter("{x:g}")  # matplotlib's own writes powers of ten as mathematics
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_minor_formatter(LogFormatter())

@@ -90,8 +90,7 @@ def plot_curve(history: pd.DataFrame, quantity: str) -> Figure:
 
 
 def _limits(values: np.ndarray, quantity: str) -> tuple[float, float]:
-    """Limits of an axis that do not blow noise up to a mountain range: a learning rate starts at 0, the others span
-    `LEAST_SPAN` at least."""
+    """Limits of an axis that keep noise small: from 0 for a learning rate, else `LEAST_SPAN` apart at least."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if quantity == "lr":
