@@ -2,17 +2,22 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
 class Failure:
     """What a call answers instead: so many times, after so many that went well."""
 
-    status: int
+    status: int = 503
     message: str = "told to fail"
     retry_after: str | None = None
     times: float = math.inf
     after: int = 0
+    body: str | None = None  # in the place of JSON with the message
+    drops: bool = False  # the connection ends without an answer
+    hangs: bool = False  # there is no answer until the visitor leaves
+    done: bool = False  # CreateSubmission does its work, and only its answer is lost
 
 
 @dataclass
@@ -28,3 +33,5 @@ class Behaviour:
     submissions_left: int = 5
     earlier_submissions: int = 7
     confirms: bool = True  # a submission's reference is told
+    odd_entries: list[Any] = field(default_factory=list)  # listed before the submissions
+    changes: dict[str, Any] = field(default_factory=dict)  # to every submission that is listed

@@ -29,6 +29,8 @@ from small_competition import build_competition, grade_submission, zip_folder
 
 SLUG = "cifar-10"
 TOKEN = "KGAT_canary_0123456789abcdef"
+REFRESH_TOKEN = "KGAT_canary_refresh"
+SIGNATURE = "canary-of-a-signature"
 
 
 class StandIn(ThreadingHTTPServer):
@@ -47,6 +49,7 @@ class StandIn(ThreadingHTTPServer):
         self.data, self.solution, self.behaviour = self.original, self.original_solution, Behaviour()
         self.requests: list[tuple[str, str, str]] = []  # (host, method, what of it was asked for)
         self.uploads: dict[str, bytes] = {}
+        self.file_names: dict[str, str] = {}
         self.submissions: list[dict[str, Any]] = []
         self.used = 0
         return self.behaviour
@@ -87,8 +90,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         method = urlsplit(self.path).path.rsplit("/", 1)[-1]
+        failure = self.server.behaviour.failures.get(method)
+        if failure and failure.done and failure.times > 0:  # the work is done, and its answer is another
+            self._create(body)
         if self._log_and_fail(method):
             return None
+        if method == "GenerateAccessToken":
+            if body.get("refreshToken") != REFRESH_TOKEN:
+                return self._json({"code": 401, "message": "the refresh token has expired"}, 401)
+            return self._json({"token": TOKEN, "expiresIn": 3600})
         if method == "IntrospectToken":
             return self._json({"active": body.get("token") == TOKEN, "username": "student"})
         legacy = base64.b64encode(f"student:{TOKEN}".encode()).decode()
@@ -107,25 +117,30 @@ class Handler(BaseHTTPRequestHandler):
         self._json({"files": files, "nextPageToken": ""})
 
     def _DownloadDataFiles(self, body: dict[str, Any]) -> None:  # noqa: N802
-        self._redirect(f"http://localhost/files/{SLUG}.zip?signature=1")
+        self._redirect(f"http://localhost/files/{SLUG}.zip?signature={SIGNATURE}")
 
     def _DownloadDataFile(self, body: dict[str, Any]) -> None:  # noqa: N802
-        self._redirect(f"http://localhost/files/{body['fileName']}?signature=1")
+        self._redirect(f"http://localhost/files/{body['fileName']}?signature={SIGNATURE}")
 
     def _StartSubmissionUpload(self, body: dict[str, Any]) -> None:  # noqa: N802
         if self.server.used >= self.server.behaviour.submissions_left:
             return self._json({"code": 400, "message": "You have used all submissions of today"}, 400)
         token = f"blob{len(self.server.uploads) + 1}"
-        return self._json({"token": token, "createUrl": f"http://localhost/upload/{token}"})
+        self.server.file_names[token] = body["fileName"]
+        return self._json({"token": token, "createUrl": f"http://localhost/upload/{token}?signature={SIGNATURE}"})
 
     def _CreateSubmission(self, body: dict[str, Any]) -> None:  # noqa: N802
+        reference = self._create(body)
+        self._json({"message": "Successfully submitted", "ref": reference if self.server.behaviour.confirms else 0})
+
+    def _create(self, body: dict[str, Any]) -> int:
         content = self.server.uploads[body["blobFileTokens"]]
         grade = grade_submission(content, self.server.solution)
         self.server.used += grade["status"] == "COMPLETE"
         reference = 1001 + len(self.server.submissions)
         entry = {
             "ref": reference,
-            "fileName": "submission.csv",
+            "fileName": self.server.file_names[body["blobFileTokens"]],
             "date": "2026-01-31T12:00:00.000Z",
             "description": body.get("submissionDescription", ""),
             "totalBytes": len(content),
@@ -133,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             **grade,
         }
         self.server.submissions.insert(0, entry)
-        self._json({"message": "Successfully submitted", "ref": reference if self.server.behaviour.confirms else 0})
+        return reference
 
     def _GetSubmissionLimits(self, body: dict[str, Any]) -> None:  # noqa: N802
         left = self.server.behaviour.submissions_left - self.server.used
@@ -142,19 +157,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def _ListSubmissions(self, body: dict[str, Any]) -> None:  # noqa: N802
         size, page = body.get("pageSize", 20), body.get("page", 1)
-        listed = []
+        listed = list(self.server.behaviour.odd_entries) if page == 1 else []
         for entry in self.server.submissions[(page - 1) * size : page * size]:
             shown = {key: value for key, value in entry.items() if key != "polls"}
             if entry["polls"] > 0:
                 entry["polls"] -= 1
                 shown |= {"status": "PENDING"} | dict.fromkeys(("publicScore", "privateScore", "errorDescription"), "")
-            listed.append(shown)
+            listed.append(shown | self.server.behaviour.changes)
         self._json({"submissions": listed})
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         if not self._log_and_fail("PUT"):
-            self.server.uploads[self.path.rsplit("/", 1)[-1]] = content
+            self.server.uploads[Path(urlsplit(self.path).path).name] = content
             self._json({})
 
     def do_GET(self) -> None:
@@ -203,8 +218,16 @@ class Handler(BaseHTTPRequestHandler):
             failure.after -= 1
             return False
         failure.times -= 1
-        headers = {} if failure.retry_after is None else {"Retry-After": failure.retry_after}
-        self._json({"code": failure.status, "message": failure.message}, failure.status, headers)
+        if failure.drops or failure.hangs:
+            if failure.hangs:
+                self.rfile.read(1)  # until the visitor leaves
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif failure.body is not None:
+            self._send_body(failure.body.encode(), failure.status, {"Content-Type": "text/html"})
+        else:
+            headers = {} if failure.retry_after is None else {"Retry-After": failure.retry_after}
+            self._json({"code": failure.status, "message": failure.message}, failure.status, headers)
         return True
 
     def _redirect(self, address: str) -> None:
@@ -214,9 +237,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _json(self, content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(content).encode()
+        self._send_body(json.dumps(content).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+
+    def _send_body(self, body: bytes, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for header, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        for header, value in headers.items():
             self.send_header(header, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

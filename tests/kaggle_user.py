@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaggle_stand_in import TOKEN, StandIn
+from kaggle_stand_in import REFRESH_TOKEN, SIGNATURE, TOKEN, StandIn
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -38,7 +38,8 @@ class UserFolder:
             timeout=120,
             check=False,
         )
-        assert TOKEN not in result.stdout + result.stderr
+        for secret in (TOKEN, REFRESH_TOKEN, SIGNATURE):
+            assert secret not in result.stdout + result.stderr
         assert "Traceback" not in result.stderr, result.stderr
         return result
 

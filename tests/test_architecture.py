@@ -39,7 +39,7 @@ ROOMS = {
     "dvc": {"cifar10.app.experiments.revisions", "cifar10.app.health.repair"},
     "filelock": {"cifar10.core.locks", "cifar10.app.tuning.session"},
     "psutil": {"cifar10.core.stage", "cifar10.app.health.repair"},
-    "packaging": {"cifar10.app.health.doctor"},
+    "packaging": {"cifar10.app.health.doctor", "cifar10.competition.kaggle_client"},
     "torchvision": {
         "cifar10.competition.torchvision",
         "cifar10.models.resnet",

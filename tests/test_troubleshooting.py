@@ -3,13 +3,13 @@
 from kaggle_user import ROOT
 from test_kaggle_client import RARE
 from test_kaggle_download import CASES
-from test_kaggle_submit import BEFORE, ERROR, NO_TERMINAL, NOT_TAKEN, WRONG_SOURCE
+from test_kaggle_submit import BEFORE, ERROR, NO_REASON, NO_TERMINAL, NOT_TAKEN, WRONG_SOURCE
 
 
 def test_kaggle_messages_are_the_ones_that_are_printed() -> None:
     section = (ROOT / "docs/kaggle.md").read_text().partition("\n## Messages\n")[2]
     listed = {row.split("|")[1].strip(" `") for row in section.splitlines() if row.startswith("| `")}
     printed = {case.message for case in [*CASES.values(), *NOT_TAKEN.values()]}
-    printed |= {message for _, message in RARE.values()} | {BEFORE, ERROR, NO_TERMINAL, WRONG_SOURCE}
+    printed |= {message for _, message in RARE.values()} | {BEFORE, ERROR, NO_REASON, NO_TERMINAL, WRONG_SOURCE}
     assert {message for message in listed if message.startswith("kaggle:")} <= printed
     assert printed <= listed, sorted(printed - listed)

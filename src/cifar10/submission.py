@@ -25,7 +25,7 @@ def write_submission(path: Path, labels_by_id: dict[int, str], sample: Path, cla
 
 
 def check_submission(table: pd.DataFrame, sample: Path, classes: Collection[str], path: Path) -> None:
-    """Hold a submission against the sample: same ids in the same order, every label a known class.
+    """Hold a submission against the sample: the same ids, in any order as Kaggle takes them, each with a known class.
 
     Raises:
         InputError: naming the file and the first row that is wrong.
@@ -36,10 +36,9 @@ def check_submission(table: pd.DataFrame, sample: Path, classes: Collection[str]
 def _check(table: pd.DataFrame, expected: "pd.Series[int]", sample: Path, classes: Collection[str], path: Path) -> None:
     if len(table) != len(expected):
         raise InputError(f"{path}: {len(table):,} rows, {sample} has {len(expected):,}")
-    wrong = (table["id"] != expected).to_numpy().nonzero()[0]
-    if len(wrong):
-        row = wrong[0]
-        raise InputError(f"{path}: row {row + 1}: id {table['id'][row]}, {sample} has {expected[row]} there")
+    foreign = table[~table["id"].isin(expected)]  # no id is there twice, so without one it has them all
+    if len(foreign):
+        raise InputError(f"{path}: row {foreign.index[0] + 1}: id {foreign['id'].iloc[0]} is not in {sample}")
     unknown = table[~table["label"].isin(list(classes))]
     if len(unknown):
         first = unknown.iloc[0]

@@ -136,33 +136,39 @@ def test_the_disk_must_hold_what_is_not_there_yet(monkeypatch, tmp_path: Path):
         ({"KAGGLE_API_TOKEN": "secret"}, [], True),
         ({"KAGGLE_USERNAME": "somebody"}, [], False),
         ({"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "secret"}, [], True),
-        ({}, ["access_token"], True),
-        ({}, ["kaggle.json"], True),
-        ({}, ["credentials.json"], True),
+        ({}, [(".kaggle/access_token", "secret")], True),
+        ({}, [(".kaggle/kaggle.json", '{"username": "somebody", "key": "secret"}')], True),
+        ({}, [(".kaggle/kaggle.json", "secret")], False),
+        ({}, [(".kaggle/kaggle.json", '{"key": "secret"}')], False),
+        ({}, [(".kaggle/credentials.json", '{"refresh_token": "secret"}')], True),
+        ({}, [(".config/kaggle/kaggle.json", '{"username": "somebody", "key": "secret"}')], True),
+        ({}, [(".kaggle/access_token", "\ufeffsecret")], False),
     ],
 )
-def test_credentials_are_found_and_never_told(monkeypatch, environment, files, there):
+def test_credentials_are_found_as_the_client_does_and_never_told(monkeypatch, environment, files, there):
+    (Path.home() / ".kaggle").rmdir()  # the client looks into ~/.config only where there is none
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    for name in files:
-        path = Path.home() / ".kaggle" / name
-        path.write_text("secret")
+    for name, content in files:
+        path = Path.home() / name
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
         path.chmod(0o600)
     findings = doctor.check_credentials(needed=True)
     assert any(finding.stops for finding in findings) != there
     assert "secret" not in repr(findings)
 
 
-def test_credentials_that_others_can_read_are_told_with_the_command(monkeypatch):
-    path = Path.home() / ".kaggle/kaggle.json"
+def test_credentials_that_others_can_read_are_told_with_the_command():
+    path = Path.home() / ".kaggle/access_token"
     path.write_text("secret")
     path.chmod(0o644)
-    assert doctor.check_credentials(needed=True)[0] == Finding(
-        f"{path}: readable by others (mode 644); `chmod 600 {path}`", stops=True
-    )
+    assert doctor.check_credentials(needed=True) == [
+        Finding(f"Kaggle: {path}: others on this machine can read it; run `chmod 600 {path}`", stops=True)
+    ]
     assert not any(finding.stops for finding in doctor.check_credentials(needed=False))
     path.chmod(0o600)
-    assert doctor.check_credentials(needed=True) == [Finding("Kaggle: credentials are there")]
+    assert doctor.check_credentials(needed=True) == [Finding(f"Kaggle: credentials are there: {path}")]
 
 
 def test_leftovers_of_trainings_are_told_and_old_ones_with_the_command():

@@ -1,21 +1,30 @@
 """`cifar10 submit` and `cifar10 scores` against the stand-in: the true score, its record, and every way to fail."""
 
 import csv
+import gzip
 import hashlib
+import io
 import json
 import os
 import pty
 import subprocess
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kaggle_behaviour import Failure
-from kaggle_stand_in import TOKEN, StandIn
+from kaggle_stand_in import SIGNATURE, TOKEN, StandIn
 from kaggle_user import BIN, UserFolder
 from test_kaggle_download import CASES, QUOTA, Case, failing
 
 from cifar10.app.cli import main
-from cifar10.app.kaggle.scores import COLUMNS, Score, format_scores, read_scores, write_score
+from cifar10.app.kaggle.scores import COLUMNS, Score, find_damage, format_scores, read_scores, write_score
+from cifar10.app.kaggle.sending import NOTE
+from cifar10.app.kaggle.submitted_file import parse_submission, read_packed
 from cifar10.core.config import InputError
 from cifar10.core.tables import read_table
 
@@ -38,6 +47,31 @@ def ready(user_folder: UserFolder, competition: Path) -> UserFolder:
     metrics.parent.mkdir(parents=True)
     metrics.write_text(json.dumps({"validation": {"accuracy": 0.925, "images": 12}}))
     return user_folder
+
+
+RunHere = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_here(ready: UserFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
+    """The command within this process, in the folder of `ready`: its exit code, output and errors."""
+    monkeypatch.chdir(ready.folder)
+    for name, value in ready.server.environment(ready.home).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = 0
+        try:
+            main(list(arguments))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        output, error = capsys.readouterr()
+        for secret in (TOKEN, SIGNATURE):
+            assert secret not in output + error
+        return code, output, error
+
+    return run
 
 
 def write_submission(user_folder: UserFolder, mistakes: int, rows: int = 30) -> None:
@@ -82,10 +116,10 @@ def test_score_that_stays_pending_is_fetched_later(ready: UserFolder, server: St
     assert "no score yet" in ready.succeeds(*SUBMIT[:-1], "0")
     assert [row["status"] for row in recorded(ready)] == ["pending", "pending"]
 
-    server.behaviour.failures["ListSubmissions"] = Failure(403)
+    server.behaviour.failures["ListSubmissions"] = Failure(503, retry_after="3600")
     table = ready.succeeds("cifar10", "scores")
     assert table.count("pending  ") == 2
-    assert "pending rows could not be refreshed: kaggle: cifar-10: no access (403)" in table
+    assert "pending rows could not be refreshed: kaggle: not available (503); run again later" in table
 
     server.behaviour.failures.clear()
     for entry in server.submissions:
@@ -106,7 +140,12 @@ def test_submission_that_kaggle_marks_as_an_error(ready: UserFolder, server: Sta
 # Messages that one test each provokes; docs/kaggle.md explains them.
 ERROR = "kaggle: submission 1001 was marked as an error: Submission must have 40 rows"
 BEFORE = "submissions/submission.csv: submitted before, as 1001 (0.86667); add --again"
+LOST = "kaggle: broke off (503); run the same command again: it takes over what Kaggle lists, and sends nothing twice"
 NO_TERMINAL = "not submitted: there is no terminal to ask on; --yes submits without asking"
+NO_REASON = (
+    "kaggle: submission 1001 was marked as an error: no reason given; "
+    "see https://www.kaggle.com/competitions/cifar-10/submissions"
+)
 WRONG_SOURCE = "params.yaml: data.source: sample lacks the competition's test images; choose kaggle or local"
 
 NOT_TAKEN = {
@@ -114,21 +153,14 @@ NOT_TAKEN = {
         "kaggle: submission.csv was not submitted: the upload failed; run again",
         failing("PUT", 500),
     ),
-    "quota used up": Case(
-        "kaggle: cifar-10: no submission is left today; the quota is renewed at 00:00 UTC",
-        lambda server: setattr(server.behaviour, "submissions_left", 0),
-    ),
+    "quota used up": Case(CASES["quota"].message, lambda server: setattr(server.behaviour, "submissions_left", 0)),
     "quota": Case(CASES["quota"].message, failing("StartSubmissionUpload", 400, QUOTA)),
-    "403": Case(CASES["403"].message, failing("CreateSubmission", 403)),
+    "403": Case(CASES["403"].message, failing("CreateSubmission", 403, "You must accept this competition's rules")),
     "429": Case(CASES["429"].message, failing("StartSubmissionUpload", 429, retry_after="0")),
-    "503": Case(CASES["503"].message, failing("GetSubmissionLimits", 503, retry_after="0")),
+    "503": Case(CASES["503"].message, failing("StartSubmissionUpload", 503, retry_after="0")),
     "503 at the end": Case(
-        "kaggle: broke off (503); see https://www.kaggle.com/competitions/cifar-10/submissions before submitting again",
-        failing("CreateSubmission", 503, retry_after="0"),
-    ),
-    "no confirmation": Case(
-        "kaggle: no confirmation; see https://www.kaggle.com/competitions/cifar-10/submissions before submitting again",
-        lambda server: setattr(server.behaviour, "confirms", False),
+        LOST,
+        failing("CreateSubmission", 503),
     ),
 }
 
@@ -148,11 +180,14 @@ def test_token_in_an_answer_is_not_repeated(ready: UserFolder, server: StandIn) 
     assert "refused (400: no file from [secret]);" in ready.fails(*SUBMIT)
 
 
-def test_first_submission_of_a_user_is_not_a_used_up_quota(ready: UserFolder, server: StandIn) -> None:
-    """Kaggle says zero allowed, zero made, of a user who has no team yet."""
+def test_limits_are_a_hint(ready: UserFolder, server: StandIn) -> None:
+    """Kaggle says zero allowed, zero made, of a user who has no team yet; it decides itself when the file comes."""
     server.behaviour.earlier_submissions = server.behaviour.submissions_left = 0
-    assert ready.fails(*SUBMIT).startswith("kaggle: cifar-10: refused (400")  # it was tried
-    assert [method for _, method, _ in server.requests][-1] == "StartSubmissionUpload"
+    refused = ready.run(*SUBMIT)
+    assert "this is the first submission" in refused.stdout
+    assert "kaggle: cifar-10: refused (400: You have used all" in refused.stderr
+    server.reset().failures["GetSubmissionLimits"] = Failure(500)
+    assert "submissions left today: not known" in ready.succeeds(*SUBMIT)
 
 
 def test_asks_before_a_submission_is_spent(ready: UserFolder, server: StandIn) -> None:
@@ -206,14 +241,207 @@ def test_unmodified_kaggle_command_submits_the_same_file(ready: UserFolder, serv
     assert len(read_table(ready.folder / SUBMISSION)) == 30
 
 
+# What Kaggle took stays taken --------------------------------------------------------------------------------------
+
+TROUBLE = {
+    "503": Failure(503),
+    "dropped connection": Failure(drops=True),
+    "no answer": Failure(hangs=True),
+    "login page": Failure(200, body="<html><title>Log in</title></html>"),
+    "refused": Failure(403),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_trouble_while_waiting_undoes_nothing(name: str, run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures["ListSubmissions"] = replace(TROUBLE[name])
+    started = time.monotonic()
+    code, output, error = run_here("submit", "--yes", "--wait", "1")
+    assert (code, error) == (0, "")
+    assert "submit: no score yet; `cifar10 scores` asks again (submissions/scores.csv has the row)" in output
+    assert time.monotonic() - started < 30
+    assert [row.status for row in read_scores(SCORES)] == ["pending"]
+
+    server.behaviour.failures.clear()
+    run_here("scores")
+    assert run_here("scores")[1].splitlines()[1].split()[:5] == ["0.86667", "0.93333", "0.9250", "+0.0583", "complete"]
+
+
+def test_trouble_that_passes_is_waited_out(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures = {"ListSubmissions": Failure(drops=True, times=1), "PUT": Failure(drops=True, times=1)}
+    server.behaviour.failures["StartSubmissionUpload"] = Failure(503, retry_after="0", times=1)
+    server.behaviour.odd_entries = [
+        None,
+        7,
+        {"ref": 5, "status": "CANCELLED", "date": "yesterday"},
+        {"status": "ERROR"},
+    ]
+    code, output, _ = run_here("submit", "--yes", "--wait", "20")
+    assert code == 0
+    assert "public      0.86667\n" in output
+    assert len(server.submissions) == 1
+
+
+@pytest.mark.parametrize("answer", [{"drops": True}, {"status": 502}, {"status": 200, "body": "<html>"}])
+def test_a_submission_whose_answer_is_lost_is_taken_over(answer, run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures["CreateSubmission"] = Failure(done=True, **answer)
+    code, output, _ = run_here("submit", "--yes", "--wait", "20", "--message", "a  message")
+    assert code == 0
+    assert "the answer was lost, and Kaggle lists the file as 1001" in output
+    assert [(row.reference, row.public) for row in read_scores(SCORES)] == [("1001", "0.86667")]
+    assert "submitted before, as 1001" in run_here("submit", "--yes")[2]
+    assert len(server.submissions) == 1
+
+
+def test_the_next_run_takes_over_what_could_not_be_looked_up(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures = {
+        "CreateSubmission": Failure(done=True, drops=True),
+        "ListSubmissions": Failure(503, retry_after="3600"),
+    }
+    code, _, error = run_here("submit", "--yes")
+    assert (code, error) == (1, f"error: {LOST.replace('503', 'connection lost')}\n")
+    assert read_scores(SCORES) == []
+    assert run_here("submit", "--yes")[2] == "error: kaggle: not available (503); run again later\n"
+
+    server.behaviour.failures.clear()
+    code, output, _ = run_here("submit", "--wait", "20")  # nothing to ask: nothing is sent
+    assert code == 0
+    assert "Kaggle has the file as 1001, nothing is sent" in output
+    assert len(server.submissions) == 1
+    assert not NOTE.exists()
+
+
+def test_what_kaggle_did_not_take_is_sent_again(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures["CreateSubmission"] = Failure(drops=True, times=1)
+    assert "run the same command again" in run_here("submit", "--yes")[2]
+    code, output, _ = run_here("submit", "--yes", "--wait", "0")
+    assert code == 0
+    assert "Kaggle lists no such submission: it is sent again" in output
+    assert len(server.submissions) == 1
+
+
+def test_two_at_once_send_a_file_once(ready: UserFolder, server: StandIn) -> None:
+    both = [
+        subprocess.Popen(
+            [BIN / "cifar10", "submit", "--yes", "--wait", "0"],
+            cwd=ready.folder,
+            env=ready.variables(),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    errors = sorted(process.communicate()[1] for process in both)
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert errors[0] == ""
+    assert "submitted before, as 1001 (pending)" in errors[1]
+    assert len(server.submissions) == len(server.uploads) == len(recorded(ready)) == 1
+
+
+# What Kaggle says --------------------------------------------------------------------------------------------------
+
+
+def test_a_score_that_is_no_number_is_shown_as_it_is(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.changes = {"publicScore": "N/A", "privateScore": None}
+    code, output, _ = run_here("submit", "--yes", "--wait", "20")
+    assert code == 0
+    assert "public      N/A\nprivate     \nvalidation  0.9250\n" in output
+    code, output, _ = run_here("scores")
+    assert code == 0
+    assert output.splitlines()[1].split()[:3] == ["N/A", "0.9250", "complete"]
+
+
+def test_a_row_that_kaggle_does_not_list_is_told(run_here: RunHere, server: StandIn) -> None:
+    assert run_here("submit", "--yes", "--wait", "0")[0] == 0
+    listed = server.submissions.copy()
+    server.submissions.clear()
+    code, output, _ = run_here("scores")
+    assert code == 0
+    assert "1001: Kaggle does not list it in cifar-10: deleted, or another account's" in output
+    assert [row.status for row in read_scores(SCORES)] == ["unlisted"]
+    server.submissions += listed
+    run_here("scores")
+    run_here("scores")
+    assert [row.status for row in read_scores(SCORES)] == ["complete"]
+
+
+def test_an_error_without_a_reason_gives_the_page(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.changes = {"status": "ERROR", "errorDescription": ""}
+    assert run_here("submit", "--yes", "--wait", "20")[2] == f"error: {NO_REASON}\n"
+
+
+def test_a_message_that_the_terminal_cannot_print(ready: UserFolder, server: StandIn) -> None:
+    output = ready.succeeds(*SUBMIT[:3], "--message", "größer", "--wait", "0", PYTHONIOENCODING="ascii")
+    assert r"as 'gr\xf6\xdfer'; submissions left" in output
+    assert server.submissions[0]["description"] == "größer"
+
+
+# Files -------------------------------------------------------------------------------------------------------------
+
+
+def pack(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_a_file_of_another_run_is_recorded_without_this_ones_figures(run_here: RunHere, server: StandIn) -> None:
+    header, *rows = SUBMISSION.read_bytes().splitlines(keepends=True)
+    other = Path("other.csv")
+    other.write_bytes(header + b"".join(reversed(rows)).replace(b"1,", b"1,"))  # in another order: another file
+    assert run_here("submit", "other.csv", "--yes", "--wait", "20")[0] == 0
+    (row,) = read_scores(SCORES)
+    assert (row.experiment, row.validation_accuracy, row.public) == ("", "", "0.86667")
+    assert server.submissions[0]["description"] == "other.csv"
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".gz"])
+def test_packed_files_are_checked_inside_and_sent_as_they_are(suffix, run_here: RunHere, server: StandIn) -> None:
+    content = SUBMISSION.read_bytes()
+    packed = SUBMISSION.with_name(f"submission.csv{suffix}")
+    pack_it = {".zip": lambda data: pack("submission.csv", data), ".gz": gzip.compress}[suffix]
+    packed.write_bytes(pack_it(content.replace(b"cat", b"lion")))
+    assert run_here("submit", str(packed), "--yes")[2].endswith("'lion' is not a class of this competition\n")
+    packed.write_bytes(pack_it(content)[:-20])
+    assert run_here("submit", str(packed), "--yes")[2].startswith(f"error: {packed}: cannot be unpacked")
+    assert server.uploads == {}
+
+    packed.write_bytes(pack_it(content))
+    assert run_here("submit", str(packed), "--yes", "--wait", "20")[0] == 0
+    (row,) = read_scores(SCORES)
+    assert (row.experiment, row.public, row.validation_accuracy) == ("workspace", "0.86667", "0.925")
+    assert server.uploads == {"blob1": packed.read_bytes()}
+    assert "submitted before, as 1001" in run_here("submit", "--yes")[2]  # the same table, unpacked
+
+
+def test_a_zip_holds_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "two.zip"
+    path.write_bytes(pack("a.csv", b""))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("b.csv", "")
+    with pytest.raises(InputError, match="holds 2 files; Kaggle scores a zip of one"):
+        read_packed(path)
+
+
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    table = parse_submission(b'label,id\r\ncat,1\r\n"dog",2\r\n\r\n', tmp_path)
+    assert table.to_dict("list") == {"id": [1, 2], "label": ["cat", "dog"]}
+
+
+# The table of scores -----------------------------------------------------------------------------------------------
+
+
 def score(reference: str, public: str, status: str = "complete", validation: str = "0.95") -> Score:
     return Score(
         "2026-01-31T12:00:00Z", reference, "workspace", "abc1234", "0" * 64, validation, public, public, status
     )
 
 
-def test_scores_file_keeps_every_row_and_replaces_by_reference(tmp_path: Path) -> None:
-    path = tmp_path / "scores.csv"
+def test_scores_file_keeps_every_row_and_replaces_by_reference(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("scores.csv")
     assert read_scores(path) == []
     write_score(path, score("1", "", "pending"))
     write_score(path, score("2", "0.91"))
@@ -228,10 +456,31 @@ def test_scores_table_is_best_first_with_the_gap() -> None:
     assert lines[1][:4] == ["0.955", "0.955", "0.9500", "-0.0050"]
 
 
-@pytest.mark.parametrize("line", ["<<<<<<< HEAD", "a,b", "t,1,e,c,s,high,0.9,0.9,complete"])
-def test_scores_file_with_a_foreign_line_is_named(line: str, tmp_path: Path) -> None:
+DAMAGED = [b"<<<<<<< HEAD", b"a,b", b"t,1,e,c,s,high,0.9,0.9,complete", b't,1,"e,c', b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_names_itself_and_costs_no_other_row(line: bytes, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_score(SCORES, score("1", "0.9"))
+    SCORES.write_bytes(SCORES.read_bytes() + line + b"\n\n")
+    write_score(SCORES, score("2", "N/A"))
+    write_score(SCORES, score("1", "0.95"))
+    assert read_scores(SCORES) == [score("1", "0.95"), score("2", "N/A")]
+    assert find_damage(SCORES) == [f"{SCORES}: line 3: not a row of this table"]
+    assert line in SCORES.read_bytes().splitlines()
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
-    write_score(path, score("1", "0.9"))
-    path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(InputError, match="line 3: not a row of this table"):
-        read_scores(path)
+    path.write_text(",".join(COLUMNS[:-1]) + "\nt,1,e,c,s,0.9,0.8,0.7,complete\n\n")
+    (row,) = read_scores(path)
+    assert (row.public, row.validation_of) == ("0.8", "")
+    assert find_damage(path) == []
+
+
+def test_writers_take_turns(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_score(SCORES, score(str(n), "0.9")), range(16)))
+    assert {row.reference for row in read_scores(SCORES)} == {str(n) for n in range(16)}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from kaggle_behaviour import Failure
-from kaggle_stand_in import TOKEN, StandIn
+from kaggle_stand_in import SIGNATURE, TOKEN, StandIn
 from kaggle_user import BIN, UserFolder
 from small_competition import build_competition, zip_folder
 
@@ -82,16 +82,43 @@ CASES = {
         environment={"KAGGLE_API_TOKEN": TOKEN * 12},
     ),
     "401": Case(
-        "kaggle: the credentials were refused (401); get a new token at https://www.kaggle.com/settings/api "
-        "and set KAGGLE_API_TOKEN",
+        "kaggle: the credentials were refused (401: bad token [secret]); get a new token at "
+        "https://www.kaggle.com/settings/api and set KAGGLE_API_TOKEN",
         failing("DownloadDataFiles", 401, f"bad token {TOKEN}"),
     ),
     "403": Case(
-        "kaggle: cifar-10: no access (403); accept the rules at https://www.kaggle.com/competitions/cifar-10/rules",
+        "kaggle: cifar-10: no access (403: You must accept this competition's rules); "
+        "accept the rules at https://www.kaggle.com/competitions/cifar-10/rules",
         failing("DownloadDataFiles", 403, "You must accept this competition's rules"),
     ),
+    "phone": Case(
+        "kaggle: cifar-10: no access (403: You must verify your phone number to download); "
+        "verify the account at https://www.kaggle.com/settings",
+        failing("DownloadDataFiles", 403, "You must verify your phone number to download."),
+    ),
+    "mistyped": Case(
+        "kaggle: cifar-10: no access (403: Permission 'competitions.get' was denied); "
+        "is data.competition right? see https://www.kaggle.com/competitions/cifar-10",
+        failing("DownloadDataFiles", 403, "Permission 'competitions.get' was denied"),
+    ),
+    "expired address": Case(
+        "kaggle: cifar-10: the file's address was refused (400: The token has expired for [address]); "
+        "run again, for a new address",
+        failing(
+            "GET",
+            400,
+            body="<Error><Code>ExpiredToken</Code><Message>The token has expired for "
+            f"http://localhost/files/cifar-10.zip?signature={SIGNATURE}.</Message></Error>",
+        ),
+    ),
+    "too large": Case(
+        "kaggle: cifar-10: refused (413: a file's size limit was exceeded); "
+        "see https://www.kaggle.com/competitions/cifar-10",
+        failing("DownloadDataFiles", 413, "a file's size limit was exceeded"),
+    ),
     "404": Case(
-        "kaggle: no competition 'cifar-10' (404); params.yaml: data.competition is the end of its web address",
+        "kaggle: no competition 'cifar-10' (404: Not found); "
+        "params.yaml: data.competition is the end of its web address",
         failing("DownloadDataFiles", 404, "Not found"),
     ),
     "quota": Case(
@@ -99,11 +126,11 @@ CASES = {
         failing("DownloadDataFiles", 400, QUOTA),
     ),
     "429": Case(
-        "kaggle: too many requests (429, 6 times); run again in some minutes",
+        "kaggle: too many requests (429: told to fail, 6 times); run again in some minutes",
         failing("DownloadDataFiles", 429, retry_after="0"),
     ),
     "429 for long": Case(
-        "kaggle: too many requests (429); run again in 3600 s",
+        "kaggle: too many requests (429: told to fail); run again in 3600 s",
         failing("GET", 429, retry_after="3600"),
     ),
     "503": Case(

@@ -1,6 +1,7 @@
 """The `cifar10` command: parses, calls one library function, prints."""
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
     look.add(commands)
     doctor.add(commands)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal's encoding lacks is told as a code, as stderr does
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         print(options.run(options))
     except USER_ERRORS as error:

@@ -1,166 +1,231 @@
 """Kaggle's client, made quiet and patient: credentials first, retries with back-off, every failure in one line.
 
-The client itself retries no API call, prints its help or a traceback when it is refused, and with VERBOSE=1 prints
-the token.
+The client itself retries no API call, waits for an answer without end, prints its help or a traceback when it is
+refused, and with VERBOSE=1 prints the token.
 """
 
+import errno
 import functools
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+from packaging.version import Version
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
-from cifar10.competition.kaggle_credentials import refuse_readable_by_others
-from cifar10.core.config import PARAMS, InputError
+from cifar10.competition.kaggle_credentials import VARIABLES, check_mode, config_folder, find_credentials
+from cifar10.competition.kaggle_errors import (
+    AnswerLostError,
+    BrokenOffError,
+    explain,
+    explain_401,
+    is_temporary,
+    never_connected,
+    own_words,
+    redact,
+    status_of,
+)
+from cifar10.core.config import InputError
 
+OLDEST = "2.2.4"  # as in pyproject.toml: those before end the process, or fail with AttributeError
 ATTEMPTS = 6
 MAX_WAIT_SECONDS = 120.0  # who asks for more is told when to run again
+TIMEOUT_SECONDS = 60.0  # without a byte: the connection counts as cut
 
-SITE = "https://www.kaggle.com"
-NO_CREDENTIALS = (
-    "kaggle: no credentials; set KAGGLE_API_TOKEN, or save ~/.kaggle/access_token or kaggle.json, "
-    "or run `kaggle auth login` (data.source: sample needs none)"
-)
-REFUSED = f"kaggle: the credentials were refused (401); get a new token at {SITE}/settings/api and set KAGGLE_API_TOKEN"
+WHAT_IS_LISTED = "run the same command again: it takes over what Kaggle lists, and sends nothing twice"
 
 T = TypeVar("T")
 
 
-class BrokenOffError(Exception):
-    """A transfer that ended too early; what arrived is kept, and trying again goes on from there."""
-
-
-def call(competition: str, request: Callable[[Any], T], once: bool = False) -> T:
-    """Hand the authenticated `KaggleApi` to `request` and return its result, trying up to `ATTEMPTS` times.
+def call(
+    competition: str,
+    request: Callable[[Any], T],
+    once: bool = False,
+    attempts: int = ATTEMPTS,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> T:
+    """Hand the authenticated `KaggleApi` to `request` and return its result, trying up to `attempts` times.
 
     Repeated are 429 and 5xx, after the pause that `Retry-After` asks for, and whatever breaks off under way. No
     connection at the very start is told at once. `once` is for what must not happen twice: only a 429, which says
     that nothing was done, is repeated then.
 
     Raises:
+        AnswerLostError: with `once`, where Kaggle may have done it.
         InputError: one line with the cause and the next step, never with a token.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
-            return request(_authenticated_api())
+            with _restrained(timeout_seconds):
+                return request(_authenticated_api())
         except (InputError, MemoryError):
             raise
-        except Exception as error:  # requests', json's, and on answers that it does not know KeyError and others
+        except (Exception, SystemExit) as error:  # requests', json's, KeyError on an answer that the client cannot read
             if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
                 raise  # a full disk, a folder that cannot be written
             wait = _pause(error, attempt)
-            again = _status(error) == 429 if once else _is_temporary(error, attempt)
-            if not again or attempt == ATTEMPTS or wait > MAX_WAIT_SECONDS:
-                raise InputError(explain(error, competition, attempt, wait, once)) from None
-            trouble = _status(error) or "connection lost"
-            print(f"kaggle: {trouble}; attempt {attempt + 1} of {ATTEMPTS} in {wait:.0f} s", flush=True)
-            time.sleep(wait)
+            status, unreachable = status_of(error), never_connected(error)
+            lost = isinstance(error, requests.ConnectionError | requests.Timeout | BrokenOffError)
+            trouble = status or ("connection lost" if lost else type(error).__name__)
+            again = status == 429 if once else is_temporary(error) and (attempt > 1 or not unreachable)
+            if not again or attempt == attempts or wait > MAX_WAIT_SECONDS:
+                if once and not unreachable and (not status or status >= 500):
+                    raise AnswerLostError(f"kaggle: broke off ({trouble}); {WHAT_IS_LISTED}") from None
+                longer = wait if wait > MAX_WAIT_SECONDS else None
+                raise InputError(explain(error, competition, attempt, longer)) from None
+        print(f"kaggle: {trouble}; attempt {attempt + 1} of {attempts} in {wait:.0f} s", flush=True)
+        time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 
 
-def explain(error: Exception, competition: str, attempt: int = 1, wait: float = 0.0, once: bool = False) -> str:
-    """One line for people: what went wrong, and what to do about it."""
-    status = _status(error)
-    tries = f", {attempt} times" if attempt > 1 else ""
-    if status == 400:
-        return f"kaggle: {competition}: refused (400: {redact(str(error))}); a daily limit is lifted at 00:00 UTC"
-    if status == 401:
-        return REFUSED
-    if status == 403:
-        return f"kaggle: {competition}: no access (403); accept the rules at {SITE}/competitions/{competition}/rules"
-    if status == 404:
-        return f"kaggle: no competition {competition!r} (404); {PARAMS}: data.competition is the end of its web address"
-    if status == 429:
-        when = f"in {wait:.0f} s" if wait > MAX_WAIT_SECONDS else "in some minutes"
-        return f"kaggle: too many requests (429{tries}); run again {when}"
-    if once:
-        what = status or type(error).__name__
-        return f"kaggle: broke off ({what}); see {SITE}/competitions/{competition}/submissions before submitting again"
-    if status:
-        return f"kaggle: not available ({status}{tries}); run again later"
-    if isinstance(error, BrokenOffError):
-        return f"kaggle: the connection broke off ({attempt} times); run again, it goes on where it stopped"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "kaggle: no secure connection (TLS certificate refused); check the clock and the proxy, then run again"
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "kaggle: no connection to Kaggle; check network and proxy, then run again"
-    return f"kaggle: an answer that makes no sense ({type(error).__name__}); run again, or update the package kaggle"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the client's chatter off the terminal, and VERBOSE, with which it prints the token, away from it."""
-    verbose = {name: os.environ.pop(name) for name in ("VERBOSE", "VERBOSE_OUTPUT") if name in os.environ}
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        os.environ.update(verbose)
-
-
-def redact(text: str) -> str:
-    """Kaggle's own words on one line, at most 100 characters, without the secret that it was called with."""
-    for name in ("token", "key"):
-        if secret := _authenticated_api().config_values.get(name):
-            text = text.replace(secret, "[secret]")
-    return " ".join(text.split())[:100]
-
-
-@functools.cache
-def _authenticated_api() -> Any:
-    """The client's `KaggleApi`, after it found credentials in its own order (a token from the environment first)."""
-    refuse_readable_by_others()
-    with quiet():
-        try:
-            from kagglesdk import get_access_token_from_env  # type: ignore[attr-defined]
-
-            token, _ = get_access_token_from_env()
-        except OSError:  # it tries the token as a path, and a long one is no path: the error would quote it
-            raise InputError(REFUSED) from None
-        import kaggle  # authenticates, and keeps silent when that fails
-
-        if not kaggle.api._authenticated:
-            try:
-                kaggle.api.authenticate()
-            except SystemExit:  # it prints its help and leaves
-                raise InputError(REFUSED if token else NO_CREDENTIALS) from None
-            except requests.HTTPError as error:
-                if _is_temporary(error, attempt=1):
-                    raise
-                raise InputError(REFUSED) from None
-        return kaggle.api
-
-
-def _status(error: Exception) -> int | None:
-    response = getattr(error, "response", None)
-    return None if response is None else response.status_code  # a refusal is a response that counts as False
-
-
-def _is_temporary(error: Exception, attempt: int) -> bool:
-    status = _status(error)
-    if status:
-        return status == 429 or status >= 500
-    lost = isinstance(error, requests.ConnectionError | requests.Timeout)
-    return isinstance(error, BrokenOffError) or (lost and attempt > 1)
-
-
-def _pause(error: Exception, attempt: int) -> float:
+def _pause(error: BaseException, attempt: int) -> float:
     """Seconds until the next attempt: what `Retry-After` asks for (seconds or a date), else 1, 2, 4, ...
 
     A transfer that broke off is no sign of overload: it goes on after a second.
     """
     if isinstance(error, BrokenOffError):
         return 1.0
-    asked = error.response.headers.get("Retry-After", "") if _status(error) else ""  # type: ignore[attr-defined]
+    asked = error.response.headers.get("Retry-After", "") if status_of(error) else ""  # type: ignore[attr-defined]
     if asked.isdecimal():
         return float(asked)
     try:
         return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return 2.0 ** (attempt - 1)
+
+
+@contextmanager
+def _restrained(timeout_seconds: float) -> Iterator[None]:
+    """End each request of the client after so long without a byte, and keep VERBOSE away from it.
+
+    It sets no limit of its own, and with VERBOSE it prints the token.
+    """
+    send = HTTPAdapter.send
+
+    def send_with_limit(adapter: Any, request: Any, *rest: Any, timeout: Any = None, **options: Any) -> Any:
+        return send(adapter, request, *rest, timeout=timeout or timeout_seconds, **options)
+
+    verbose = {name: os.environ.pop(name) for name in ("VERBOSE", "VERBOSE_OUTPUT") if name in os.environ}
+    HTTPAdapter.send = send_with_limit  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        HTTPAdapter.send = send  # type: ignore[method-assign]
+        os.environ.update(verbose)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the client prints off the terminal."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+# --- the client itself -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _authenticated_api() -> Any:
+    """The client's `KaggleApi`, with the credentials that it finds in its own order (a token first)."""
+    check_version()
+    for name in VARIABLES:
+        if not os.environ.get(name):
+            os.environ.pop(name, None)  # an empty one counts as not set; the client would take it
+    check_network_settings()
+    credentials = find_credentials()
+    if warning := check_mode(credentials):
+        print(f"kaggle: {warning}", flush=True)
+    with quiet(), _folder_of_our_own():
+        try:
+            import kaggle  # authenticates; a version that ends the process when that fails must not end ours
+        except requests.RequestException:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = redact(f"{type(error).__name__}: {error}")
+            raise InputError(
+                f"kaggle: the package kaggle {version('kaggle')} cannot be used ({reason}); `pip install -U kaggle`"
+            ) from None
+        if not getattr(kaggle.api, "_authenticated", False):
+            _authenticate(kaggle.api)
+    return kaggle.api
+
+
+def _authenticate(api: Any) -> None:
+    try:
+        api.authenticate()
+    except SystemExit:  # it prints its help and leaves
+        raise InputError(explain_401()) from None
+    except requests.HTTPError as error:
+        if is_temporary(error):
+            raise
+        raise InputError(explain_401(own_words(error))) from None
+    except OSError as error:
+        if isinstance(error, requests.RequestException) or error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(explain_401()) from None  # it tries the token as a path; the error would quote it
+
+
+def check_version() -> None:
+    """Raise InputError where the client is missing, or older than what works."""
+    try:
+        found = version("kaggle")
+    except PackageNotFoundError:
+        raise InputError(f"kaggle: the package kaggle is not installed; `pip install 'kaggle>={OLDEST}'`") from None
+    if Version(found) < Version(OLDEST):
+        raise InputError(f"kaggle: the package kaggle {found} is too old; `pip install 'kaggle>={OLDEST}'`")
+
+
+def check_network_settings() -> None:
+    """Raise InputError where a variable of the environment says how to reach Kaggle and cannot be used."""
+    is_local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
+    endpoint = "http://localhost" if is_local else "https://api.kaggle.com"
+    proxy = requests.utils.select_proxy(endpoint, requests.utils.get_environ_proxies(endpoint))
+    if proxy and (what := _find_proxy_trouble(proxy)):
+        names = [name for name, value in os.environ.items() if name.lower().endswith("_proxy") and value == proxy]
+        raise InputError(f"kaggle: {names[0] if names else 'the proxy'}: {what}; it takes http://HOST:PORT")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if (bundle := os.environ.get(name)) and not Path(bundle).exists():
+            raise InputError(f"kaggle: {name}: {bundle}: there is no such file")
+
+
+def _find_proxy_trouble(proxy: str) -> str | None:
+    """What is wrong with a proxy's address, which may hold a password and is never quoted."""
+    try:
+        address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    except LocationParseError:
+        return "is no address"
+    if address.scheme in ("socks4", "socks4a", "socks5", "socks5h"):
+        return None if find_spec("socks") else "is a SOCKS proxy, which needs `pip install pysocks`"
+    if address.scheme not in ("http", "https"):
+        return "is of no kind that can be used"
+    return None if address.host else "names no host"
+
+
+@contextmanager
+def _folder_of_our_own() -> Iterator[None]:
+    """Let the client take an empty folder for the one of `kaggle.json` where that is missing.
+
+    It would make it, which a home that is read-only, or that no user has, does not allow.
+    """
+    if os.path.isdir(config_folder()):  # noqa: PTH112 -- Path's raises where a folder above is closed
+        yield
+        return
+    before = os.environ.get("KAGGLE_CONFIG_DIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KAGGLE_CONFIG_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("KAGGLE_CONFIG_DIR") if before is None else os.environ.update(KAGGLE_CONFIG_DIR=before)

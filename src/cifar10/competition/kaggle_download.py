@@ -14,14 +14,15 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from cifar10.competition.kaggle_client import BrokenOffError, call, quiet
+from cifar10.competition.kaggle_client import ATTEMPTS, TIMEOUT_SECONDS, call, quiet
+from cifar10.competition.kaggle_errors import BrokenOffError
 from cifar10.core.config import PARAMS, InputError
 from cifar10.core.files import tell_disk_full
 
 NAMES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv")
 
 CHUNK_BYTES = 1 << 14  # the most that a cut or a kill loses
-TIMEOUT_SECONDS = 60  # without a byte: the connection counts as cut
+CUT = f"the connection broke off ({ATTEMPTS} times); run again, it goes on where it stopped"
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 
@@ -82,7 +83,7 @@ def _fetch(api: Any, competition: str, folder: Path) -> Path:
             starts_here = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             if response.status_code == 416 or (response.ok and have and not starts_here):
                 partial.unlink(missing_ok=True)
-                raise BrokenOffError("the server does not have the rest of this file")
+                raise BrokenOffError(CUT)  # the server does not have the rest of this file
             response.raise_for_status()
             _append(response, partial, have, size, f"{competition}.zip")
     return partial
@@ -110,7 +111,7 @@ def _append(response: requests.Response, partial: Path, have: int, size: int | N
                     print(f"download: {name}: {(have + received) / 1e6:.1f} of {total}, {speed:.1f} MB/s", flush=True)
                     said = now
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-            raise BrokenOffError("cut") from None
+            raise BrokenOffError(CUT) from None
 
 
 def _verify(archive: Path) -> None:

@@ -1,9 +1,7 @@
 """What is wrong with this machine or checkout, a line for each finding with what to do about it."""
 
-import os
 import platform
 import shutil
-import stat
 import time
 import tomllib
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from cifar10.app.health.repair import heal
-from cifar10.core.config import DataConfig, load_config
+from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
+from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.core.files import mount_point
 from cifar10.engine.runtime import RuntimeConfig
 
@@ -125,29 +124,15 @@ def _size_mb(path: Path) -> float:
 
 def check_credentials(needed: bool) -> list[Finding]:
     """Whether there is something to show to Kaggle, and that nobody else can read it; never what it is."""
-    findings = [
-        Finding(f"{path}: readable by others (mode {mode:o}); `chmod 600 {path}`", stops=needed)
-        for path in credential_files()
-        if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077
-    ]
-    from_environment = bool(os.environ.get("KAGGLE_API_TOKEN"))
-    from_environment |= all(os.environ.get(name) for name in ("KAGGLE_USERNAME", "KAGGLE_KEY"))
-    if from_environment or credential_files():
-        return [*findings, Finding("Kaggle: credentials are there")]
-    if needed:
-        return [Finding("Kaggle: no credentials, and data.source is kaggle; docs/kaggle.md tells where they go", True)]
-    return [Finding("Kaggle: no credentials; data.source needs none")]
-
-
-def credential_files() -> list[Path]:
-    """Where Kaggle's client looks, as far as there is a file."""
-    home = Path.home() / ".kaggle"
-    folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or home)
-    token = os.environ.get("KAGGLE_API_TOKEN", "")
-    named = [Path(token)] if "/" in token else []  # a path, else the token itself
-    names = ("access_token", "access_token.txt", "credentials.json")
-    places = [*named, *(home / name for name in names), folder / "kaggle.json"]
-    return [path for path in places if path.is_file()]
+    try:
+        credentials = find_credentials()
+        warning = check_mode(credentials)
+    except InputError as error:
+        if str(error) == NO_CREDENTIALS and not needed:
+            return [Finding("Kaggle: no credentials; data.source needs none")]
+        return [Finding(f"Kaggle: {str(error).removeprefix('kaggle: ')}", stops=needed)]
+    there = Finding(f"Kaggle: credentials are there: {credentials.place}")
+    return [Finding(f"Kaggle: {warning}"), there] if warning else [there]
 
 
 def check_leftovers() -> list[Finding]:

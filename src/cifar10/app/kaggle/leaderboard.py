@@ -1,22 +1,32 @@
 """From a checked file to its score on the leaderboard, and the record of both."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
 from cifar10.app.experiments.recipes import format_settings
-from cifar10.app.kaggle.scores import Score, format_scores, read_scores, write_score
-from cifar10.app.kaggle.submissions import Submission, look_up, send, submissions_left
-from cifar10.app.paths import METRICS
+from cifar10.app.kaggle.scores import (
+    Score,
+    as_number,
+    find_damage,
+    format_scores,
+    format_validation,
+    read_scores,
+    write_score,
+)
+from cifar10.app.kaggle.sending import Sent, forget, send, take_over
+from cifar10.app.kaggle.submissions import Submission, authenticate, format_limits, look_up
+from cifar10.app.kaggle.submitted_file import Origin, find_origin, parse_submission, read_packed
+from cifar10.competition.kaggle_client import WHAT_IS_LISTED
 from cifar10.core.config import PARAMS, DataConfig, InputError, load_config
+from cifar10.core.locks import LOCKS, lock
 from cifar10.core.tables import read_table
-from cifar10.evaluation import origin
+from cifar10.evaluation.origin import changed_params
 from cifar10.submission import check_submission
 
 SAMPLE = Path("data/raw/sampleSubmission.csv")
@@ -39,56 +49,92 @@ def submit(
         InputError: the file is not valid or was submitted before (unless `again`), no submission is left, Kaggle
             refused or marked it as an error. Nothing is recorded unless Kaggle took the file.
     """
+    # --- check the file ---
     competition = _competition_of(load_config(DataConfig, section="data"))
-    check_submission(read_table(file), SAMPLE, set(read_table(LABELS)["label"]), file)
-    digest = _new_digest(file, again)
-    experiment, commit, validation = origin.experiment(), origin.commit(), _validation_accuracy()
-    message = message or describe(experiment, commit, validation)
-    _ask(competition, file, message, confirm)
+    content = read_packed(file)
+    check_submission(parse_submission(content, file), SAMPLE, set(read_table(LABELS)["label"]), file)
+    digest = hashlib.sha256(content).hexdigest()
+    _refuse_repetition(file, digest, again)
+    origin = find_origin(content)
+    message = _encodable(message) if message else describe(file, origin)
 
-    row = Score(
-        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        reference=send(competition, file, message),
-        experiment=experiment,
-        commit=commit,
-        sha256=digest,
-        validation_accuracy=validation,
-        public="",
-        private="",
-        status="pending",
-    )
-    print(f"submit: Kaggle took it as {row.reference}", flush=True)
-    write_score(SCORES, row)
+    # --- ask ---
+    authenticate(competition)
+    sent = Sent(competition, digest, file.name, file.stat().st_size, message)
+    reference = take_over(sent, [row.reference for row in read_scores(SCORES)])
+    if reference is None and not confirm(f"{file} to {competition} as {message!r}; {format_limits(competition)}"):
+        raise InputError(f"{file}: not submitted")
+
+    # --- send and record, one process at a time ---
+    with lock(LOCKS / "submit"):
+        _refuse_repetition(file, digest, again)  # another one may have sent it meanwhile
+        reference = reference or send(file, sent, [row.reference for row in read_scores(SCORES)])
+        row = Score(
+            time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            reference=reference,
+            sha256=digest,
+            public="",
+            private="",
+            status="pending",
+            **asdict(origin),
+        )
+        print(f"submit: Kaggle took it as {row.reference}", flush=True)
+        try:
+            write_score(SCORES, row)
+        except OSError as error:
+            raise InputError(f"{SCORES}: {error.strerror}; Kaggle took the file: mend this, {WHAT_IS_LISTED}") from None
+        forget()
+
+    # --- wait for the score ---
     answer = _wait(competition, row.reference, wait_seconds)
     if answer is None:
         return f"submit: no score yet; `cifar10 scores` asks again ({SCORES} has the row)"
     return _finish(row, answer)
 
 
-def describe(experiment: str, commit: str, validation_accuracy: str) -> str:
-    """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy."""
-    changed = format_settings(origin.changed_params())
-    accuracy = [f"validation {float(validation_accuracy):.4f}"] if validation_accuracy else []
-    return " ".join([experiment, *filter(None, [commit, changed]), *accuracy])[:MAX_MESSAGE_CHARACTERS]
+def describe(file: Path, origin: Origin) -> str:
+    """The default description: experiment, commit, parameters that differ from the commit's, validation accuracy.
+
+    Of a file that is not the last run's, its name.
+    """
+    if not origin.experiment:
+        return file.name
+    changed = format_settings(changed_params())
+    validation = as_number(origin.validation_accuracy)
+    of = f" of {origin.validation_of}" if origin.validation_of else ""
+    accuracy = "" if validation is None else f"validation {validation:.4f}{of}"
+    return " ".join(filter(None, [origin.experiment, origin.commit, changed, accuracy]))[:MAX_MESSAGE_CHARACTERS]
 
 
 def show_scores() -> str:
     """The table of all submissions, best first, after asking Kaggle for the scores that were pending."""
+    damage = find_damage(SCORES)
     rows = read_scores(SCORES)
-    if not rows:
+    if not rows and not damage:
         raise InputError(f"{SCORES}: no submissions yet; `cifar10 submit` makes one")
-    pending = {row.reference: row for row in rows if row.status == "pending"}
-    notes = []
-    if pending:
+    open_rows = {row.reference: row for row in rows if row.status in ("pending", "unlisted")}
+    notes: list[str] = []
+    if open_rows:
         try:
-            answers = look_up(load_config(DataConfig, section="data").competition, pending)
-            for answer in answers.values():
-                write_score(SCORES, _scored(pending[answer.reference], answer))
-                if answer.status == "error":
-                    notes.append(f"{answer.reference}: {answer.reason}")
+            notes = _refresh(load_config(DataConfig, section="data").competition, open_rows)
         except InputError as error:  # the table is worth having without them
-            notes.append(f"pending rows could not be refreshed: {error}")
-    return "\n".join([format_scores(read_scores(SCORES)), *notes])
+            notes = [f"pending rows could not be refreshed: {error}"]
+    return "\n".join([format_scores(read_scores(SCORES)), *notes, *damage])
+
+
+def _refresh(competition: str, rows: dict[str, Score]) -> list[str]:
+    """Bring rows up to date with Kaggle's list; what there is to say about them."""
+    notes = []
+    answers = look_up(competition, rows)
+    for reference, row in rows.items():
+        if reference in answers:
+            write_score(SCORES, _scored(row, answers[reference]))
+            if answers[reference].status == "error":
+                notes.append(f"{reference}: {answers[reference].reason}")
+        else:
+            write_score(SCORES, replace(row, status="unlisted"))
+            notes.append(f"{reference}: Kaggle does not list it in {competition}: deleted, or another account's")
+    return notes
 
 
 def _competition_of(data: DataConfig) -> str:
@@ -99,37 +145,46 @@ def _competition_of(data: DataConfig) -> str:
     return data.competition
 
 
-def _new_digest(file: Path, again: bool) -> str:
-    """The file's sha256, which no earlier submission has (unless `again`)."""
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+def _refuse_repetition(file: Path, digest: str, again: bool) -> None:
+    """Raise InputError where an earlier submission has the digest (unless `again`)."""
     for row in read_scores(SCORES):
         if row.sha256 == digest and not again:
             raise InputError(f"{file}: submitted before, as {row.reference} ({row.public or row.status}); add --again")
-    return digest
 
 
-def _ask(competition: str, file: Path, message: str, confirm: Callable[[str], bool]) -> None:
-    left = submissions_left(competition)
-    if left == 0:
-        raise InputError(f"kaggle: {competition}: no submission is left today; the quota is renewed at 00:00 UTC")
-    quota = "this is the first submission" if left is None else f"submissions left today: {left}"
-    if not confirm(f"{file} to {competition} as {message!r}; {quota}"):
-        raise InputError(f"{file}: not submitted")
+def _encodable(message: str) -> str:
+    try:
+        message.encode()
+    except UnicodeEncodeError:
+        raise InputError("--message: has bytes that are no text in this terminal's encoding") from None
+    return message
 
 
 def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
-    """Ask for the score until there is one or the time is up; None if there is none yet."""
-    started, pause = time.monotonic(), 1.0
+    """Ask for the score until there is one or the time is up, through whatever trouble; None if there is none yet.
+
+    Kaggle has taken the file: nothing that happens from here on makes it undone.
+    """
+    deadline, pause, trouble = time.monotonic() + seconds, 1.0, ""
     with tqdm(total=seconds, desc="waiting for the score", disable=None, bar_format="{desc}: {elapsed}") as bar:
         if bar.disable and seconds:
             print(f"submit: waiting up to {seconds} s for the score", flush=True)
-        while (left := started + seconds - time.monotonic()) > 0:
-            answer = look_up(competition, [reference]).get(reference)
-            if answer and answer.status != "pending":
-                return answer
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, MAX_POLL_SECONDS)
-            bar.refresh()
+        try:
+            while time.monotonic() < deadline:
+                trouble = ""
+                try:
+                    answer = look_up(competition, [reference], deadline).get(reference)
+                    if answer and answer.status != "pending":
+                        return answer
+                except (InputError, OSError) as error:
+                    trouble = str(error)
+                time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+                pause = min(2 * pause, MAX_POLL_SECONDS)
+                bar.refresh()
+        except KeyboardInterrupt:  # of the waiting alone
+            pass
+    if trouble:
+        print(f"submit: {trouble}", flush=True)
     return None
 
 
@@ -138,20 +193,10 @@ def _finish(pending: Score, answer: Submission) -> str:
     write_score(SCORES, row)
     if row.status == "error":
         raise InputError(f"kaggle: submission {row.reference} was marked as an error: {answer.reason}")
-    validation = f"{float(row.validation_accuracy):.4f}" if row.validation_accuracy else "not known"
     gap = "" if row.gap is None else f"   ({row.gap:+.4f} against public)"
+    validation = format_validation(row) or "not known"
     return f"public      {row.public}\nprivate     {row.private}\nvalidation  {validation}{gap}"
 
 
 def _scored(row: Score, answer: Submission) -> Score:
     return replace(row, public=answer.public, private=answer.private, status=answer.status)
-
-
-def _validation_accuracy() -> str:
-    """As the stage `evaluate` wrote it, empty where there is no validation part."""
-    try:
-        return str(json.loads(METRICS.read_text())["validation"]["accuracy"])
-    except (FileNotFoundError, KeyError):
-        return ""
-    except ValueError:
-        raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None

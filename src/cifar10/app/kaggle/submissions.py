@@ -1,87 +1,143 @@
-"""Submitting a file, and what Kaggle says of it afterwards."""
+"""What Kaggle says of an account's submissions: which there are, with which scores, and how many are left today."""
 
-from collections.abc import Collection
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cifar10.competition.kaggle_client import SITE, call, quiet, redact
+from cifar10.competition.kaggle_client import ATTEMPTS, TIMEOUT_SECONDS, call, quiet
+from cifar10.competition.kaggle_errors import SITE, redact
 from cifar10.core.config import InputError
 
 PAGE_SIZE = 100
 MAX_PAGES = 20
+MAX_SCORE_CHARACTERS = 20
+LIMITS_SECONDS = 10.0  # what is only a hint is not waited for
+STATUSES = ("pending", "complete", "error")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission as Kaggle lists it; scores are its own strings, empty where there is none (yet)."""
+    """One submission as Kaggle lists it; scores are its own words, empty where there are none (yet)."""
 
     reference: str
     status: str  # pending | complete | error
     public: str
     private: str
-    reason: str  # why it is an error
+    reason: str  # why it is an error; where Kaggle says none, the page to look at
+    file_name: str
+    description: str
+    size_bytes: int | None
 
 
-def submissions_left(competition: str) -> int | None:
-    """How many submissions today's quota still allows; None for a user who has never submitted to it.
+def authenticate(competition: str) -> None:
+    """Raise InputError where there are no credentials, Kaggle refuses them or cannot be reached."""
+    call(competition, lambda api: None)
 
-    Kaggle counts those as zero allowed, although the first submission is welcome.
+
+def format_limits(competition: str) -> str:
+    """How many submissions today's quota still allows, for people; Kaggle itself decides when it is asked.
+
+    Kaggle counts zero allowed, and zero made, of a user who has no team yet, and the first submission is welcome.
     """
 
-    def ask(api: Any) -> int | None:
+    def ask(api: Any) -> Any:
         with quiet():
-            limits = api.competition_get_submission_limits(competition)
-        return limits.num_allowed_now if limits.num_allowed_now or limits.num_total else None
+            return api.competition_get_submission_limits(competition)
 
-    return call(competition, ask)
+    try:
+        limits = call(competition, ask, attempts=1, timeout_seconds=LIMITS_SECONDS)
+    except InputError:
+        return "submissions left today: not known"
+    is_first = not limits.num_allowed_now and not limits.num_total
+    return "this is the first submission" if is_first else f"submissions left today: {limits.num_allowed_now}"
 
 
-def send(competition: str, file: Path, message: str) -> str:
-    """Upload `file` and submit it; return Kaggle's reference of the submission.
+def look_up(competition: str, references: Collection[str], deadline: float | None = None) -> dict[str, Submission]:
+    """The submissions with these references, as far as Kaggle lists them.
 
-    Raises:
-        InputError: it was refused, or the upload did not succeed, which the client reports as if it had.
+    With a `deadline` (of `time.monotonic`) each question is asked once, and ends by then.
     """
-
-    def submit(api: Any) -> tuple[Any, str]:
-        with quiet():
-            return api.competition_submit(
-                str(file), message, competition, quiet=True
-            ), api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE
-
-    answer, failed = call(competition, submit, once=True)
-    if answer.message == failed:
-        raise InputError(f"kaggle: {file.name} was not submitted: the upload failed; run again")
-    if not answer.ref:
-        raise InputError(
-            f"kaggle: no confirmation; see {SITE}/competitions/{competition}/submissions before submitting again"
-        )
-    return str(answer.ref)
-
-
-def look_up(competition: str, references: Collection[str]) -> dict[str, Submission]:
-    """The submissions with these references, as far as Kaggle lists them."""
     found: dict[str, Submission] = {}
-    for page in range(1, MAX_PAGES + 1):
-        listed = call(competition, lambda api, page=page: _list_page(api, competition, page))
-        fresh = {submission.reference: submission for submission in listed if submission.reference not in found}
-        found |= fresh
-        if not fresh or found.keys() >= set(references):
+    for page in _pages(competition, deadline):
+        found |= {submission.reference: submission for submission in page}
+        if found.keys() >= set(references):
             break
     return {reference: found[reference] for reference in references if reference in found}
 
 
-def _list_page(api: Any, competition: str, page: int) -> list[Submission]:
-    with quiet():
-        listed = api.competition_submissions(competition, page_number=page, page_size=PAGE_SIZE)
-    return [
-        Submission(
-            reference=str(entry.ref),
-            status=entry.status.name.lower(),
-            public=entry.public_score,
-            private=entry.private_score,
-            reason=redact(entry.error_description),
+def find_same(
+    competition: str,
+    file_name: str,
+    size_bytes: int,
+    description: str,
+    but: Collection[str],
+    deadline: float | None = None,
+) -> Submission | None:
+    """The latest submission of this file name, size and description whose reference is none of `but`."""
+    for submission in (submission for page in _pages(competition, deadline) for submission in page):
+        is_same = submission.file_name == file_name and submission.description == " ".join(description.split())
+        if is_same and submission.size_bytes in (size_bytes, None) and submission.reference not in but:
+            return submission
+    return None
+
+
+def _pages(competition: str, deadline: float | None = None) -> Iterator[list[Submission]]:
+    """Pages of submissions, the latest first, until one brings nothing new."""
+    seen: set[str] = set()
+    for page in range(1, MAX_PAGES + 1):
+        left = math.inf if deadline is None else max(0.1, deadline - time.monotonic())
+        listed = call(
+            competition,
+            lambda api, page=page: _list_page(api, competition, page),
+            attempts=ATTEMPTS if deadline is None else 1,
+            timeout_seconds=min(TIMEOUT_SECONDS, left),
         )
-        for entry in listed or []
-    ]
+        fresh = [submission for submission in listed if submission.reference not in seen]
+        if not fresh:
+            return
+        yield fresh
+        seen |= {submission.reference for submission in fresh}
+
+
+class _Json:
+    """An answer as plain JSON, where the client asks for a type: in its own, one odd entry fails the whole list."""
+
+    @staticmethod
+    def prepare_from(response: Any) -> Any:
+        return response.json()
+
+
+def _list_page(api: Any, competition: str, page: int) -> list[Submission]:
+    from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
+
+    request = ApiListSubmissionsRequest()
+    request.competition_name, request.page, request.page_size = competition, page, PAGE_SIZE
+    with quiet(), api.build_kaggle_client() as client:
+        http = client.http_client()
+        answer = http.call("competitions.CompetitionApiService", "ListSubmissions", request, _Json)
+    entries = answer.get("submissions") or [] if isinstance(answer, Mapping) else []
+    return [_parse(entry, competition) for entry in entries if isinstance(entry, Mapping) and entry.get("ref")]
+
+
+def _parse(entry: Mapping[str, Any], competition: str) -> Submission:
+    """One entry of the list, whatever is odd about it; a status that is not known counts as pending."""
+
+    def text(key: str) -> str:
+        value = entry.get(key)
+        return "" if value is None else " ".join(str(value).split())
+
+    status = text("status").lower()  # may come with its type's name in front of it
+    size = text("totalBytes")
+    return Submission(
+        reference=text("ref"),
+        status=next((known for known in STATUSES if status.endswith(known)), "pending"),
+        public=text("publicScore")[:MAX_SCORE_CHARACTERS],
+        private=text("privateScore")[:MAX_SCORE_CHARACTERS],
+        reason=redact(text("errorDescription"))
+        or f"no reason given; see {SITE}/competitions/{competition}/submissions",
+        file_name=text("fileName"),
+        description=text("description"),
+        size_bytes=int(size) if size.isdecimal() else None,
+    )
