@@ -55,7 +55,7 @@ def test_it_heals_and_ends_with_code_1_for_what_it_cannot(project: Path, capsys)
     assert stop.value.code == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "healed: dvc.lock: cut off by a kill; removed, `dvc repro` writes it anew"
-    assert lines[-1].startswith("error: Kaggle: no credentials, and data.source is kaggle; ")
+    assert lines[-1].startswith("error: Kaggle: no credentials; set KAGGLE_API_TOKEN, or save ")
 
 
 def test_healing_alone_looks_at_nothing_else(project: Path, capsys):
