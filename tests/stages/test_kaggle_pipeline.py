@@ -74,7 +74,7 @@ def test_from_refusal_to_leaderboard(
     raw = project.folder / "data/raw"
 
     # Rules not accepted: the stage's line stands above DVC's own, and nothing is half done.
-    server.behaviour.failures["DownloadDataFiles"] = Failure(403)
+    server.behaviour.failures["DownloadDataFiles"] = Failure(403, "You must accept this competition's rules")
     refused = project.run("dvc", "repro")
     assert refused.returncode != 0
     assert "accept the rules at https://www.kaggle.com/competitions/cifar-10/rules\n" in refused.stderr
