@@ -26,7 +26,7 @@ ROOMS = {
     "py7zr": {"cifar10.images.archives"},
     "PIL": {"cifar10.images.codec", "cifar10.images.pixels", "cifar10.evaluation.report.pictures"},
     "sklearn": {"cifar10.preparation.split", "cifar10.evaluation.metrics", "cifar10.competition.sample"},
-    "scipy": {"cifar10.evaluation.metrics"},
+    "scipy": {"cifar10.app.lr_finder", "cifar10.evaluation.metrics"},
     "matplotlib": {
         "cifar10.app.experiments.compare",
         "cifar10.app.lr_finder",

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -37,17 +38,33 @@ def test_rates_that_are_too_high_from_the_start_are_one_line(tiny_data: Prepared
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest():
-    """By hand: between neighbours two steps apart the loss falls by 0.3, 1.2, 1.1 and then rises."""
+    """By hand: a line through three neighbours falls by half of 0.3, 1.2, 1.1, and then rises."""
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
-    curve = pd.DataFrame({"lr": rates, "loss": 0.0, "smoothed": [2.3, 2.2, 2.0, 1.0, 0.9, 9.0]})
+    losses = [2.3, 2.2, 2.0, 1.0, 0.9, 9.0]
+    curve = pd.DataFrame({"lr": rates, "loss": losses, "smoothed": losses})
     assert suggest_lr(curve) == pytest.approx(1e-2)
     axes = plot_curve(curve, 0.01).axes[0]
     assert axes.get_xscale() == "log"
     assert "suggested: 0.01" in axes.get_legend_handles_labels()[1]
 
 
+@pytest.mark.parametrize("width_decades", [0.2, 0.4])
+@pytest.mark.parametrize("right", [1e-3, 1e-2, 1e-1])
+def test_noise_leaves_the_suggestion_within_a_factor_of_3(right, width_decades):
+    """From 2.3 the loss falls by 1.5 along a logistic curve that is steepest at the right rate, then it blows up."""
+    rates = np.geomspace(1e-5, 10, 100)
+    decades = np.log10(rates / right)
+    loss = 2.3 - 1.5 / (1 + np.exp(-decades / width_decades)) + 0.02 * np.exp(4 * (decades - 2))
+    blown_up = int((loss > 4).argmax()) or len(rates)
+    noise = np.random.default_rng(0).normal(0, 0.15, (200, len(rates)))  # a batch of 64 digits has as much
+    curves = [pd.DataFrame({"lr": rates, "loss": loss + one}).iloc[:blown_up] for one in noise]
+    suggested = np.array([suggest_lr(curve) for curve in curves])
+    assert ((right / 3 < suggested) & (suggested < right * 3)).mean() >= 0.98
+    assert np.exp(np.log(suggested).mean()) == pytest.approx(right, rel=0.25)
+
+
 def test_a_loss_that_only_rises_is_one_line():
-    curve = pd.DataFrame({"lr": [0.1, 1.0, 10.0], "loss": 0.0, "smoothed": [1.0, 2.0, 3.0]})
+    curve = pd.DataFrame({"lr": [0.1, 1.0, 10.0], "loss": [1.0, 2.0, 3.0], "smoothed": [1.0, 2.0, 3.0]})
     with pytest.raises(InputError, match=r"^the loss only rose; start lower with --lowest$"):
         suggest_lr(curve)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from scipy.signal import savgol_filter
 from tqdm import tqdm
 
 from cifar10.core.config import InputError
@@ -21,6 +22,7 @@ from cifar10.training.loop import step
 from cifar10.training.trainer import TrainConfig, Trainer
 
 SMOOTHING = 0.9  # share of the running mean that stays at each step
+WINDOW_DECADES = 1.5  # of the rate, over which a line is drawn through the losses
 BLOWN_UP = 4.0  # the test ends where the smoothed loss is this many times its lowest value
 
 
@@ -59,13 +61,23 @@ def range_test(
 
 
 def suggest_lr(curve: pd.DataFrame) -> float:
-    """The rate at which the smoothed loss falls fastest, by the logarithm of the rate, before its lowest point."""
-    lowest = int(curve["smoothed"].to_numpy().argmin())
-    if lowest < 2:
+    """The rate at which the loss falls fastest, by the logarithm of the rate, before its lowest point.
+
+    Level and slope at each rate are those of a straight line through the losses of the batches around it. A running
+    mean follows the loss by ten steps and begins with the noise of a single batch, which can look like the steepest
+    fall of all; a line through 25 batches does neither.
+
+    Raises:
+        InputError: the loss falls nowhere.
+    """
+    decades = np.log10(curve["lr"].to_numpy())
+    step, losses = decades[1] - decades[0], curve["loss"].to_numpy()
+    window = min(max(3, round(WINDOW_DECADES / step) // 2 * 2 + 1), (len(losses) - 1) // 2 * 2 + 1)  # odd
+    levels, slopes = (np.asarray(savgol_filter(losses, window, polyorder=1, deriv=order)) for order in (0, 1))
+    falling = slopes[: levels.argmin() + 1]
+    if len(falling) < 3 or falling.min() >= 0:
         raise InputError("the loss only rose; start lower with --lowest")
-    falling = curve.iloc[: lowest + 1]
-    slopes = np.gradient(falling["smoothed"].to_numpy(), np.log(falling["lr"].to_numpy()))
-    return float(falling["lr"].to_numpy()[slopes.argmin()])
+    return float(curve["lr"].iloc[falling.argmin()])
 
 
 def plot_curve(curve: pd.DataFrame, suggested: float) -> Figure:
