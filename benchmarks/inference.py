@@ -13,10 +13,10 @@ from train_speed import NOT_MEASURED
 from cifar10.app.experiments.recipes import parse_settings, with_overrides
 from cifar10.core.config import PARAMS, read_params
 from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.peak import peak_flops
 from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.models.checkpoint import load_model
 from cifar10.models.summary import summarize_model
-from cifar10.training.utilization import matmul_peak_flops
 
 RESULT = Path("benchmarks/results/inference.json")
 COMPETITION_IMAGES = 300_000
@@ -27,6 +27,7 @@ ROWS: dict[str, tuple[dict[str, Any], bool]] = {
     "one view": ({"predict.tta": "none"}, False),
     "image and mirror": ({"predict.tta": "flip"}, False),
     "six views": ({"predict.tta": "shift"}, False),
+    "ten views": ({"predict.tta": "corners"}, False),
     "six views below 0.9": ({"predict.tta": "shift", "predict.tta_below_confidence": 0.9}, False),
     "six views, compiled": ({"predict.tta": "shift", "runtime.compile": "default"}, True),
 }
@@ -67,7 +68,7 @@ def measure(model_file: Path, images: np.ndarray, params: dict[str, Any]) -> dic
         seconds = time.perf_counter() - started
         figures = {"seconds": round(seconds, 2), "images_per_second": round(len(images) / seconds, 1)}
         if config.tta == "none":
-            figures["utilization"] = round(flops * len(images) / seconds / matmul_peak_flops(runtime), 3)
+            figures["utilization"] = round(flops * len(images) / seconds / peak_flops(runtime), 3)
         rows[name] = figures
     return rows
 

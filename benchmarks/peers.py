@@ -25,6 +25,8 @@ from cifar10.data.dataset import ImageSet
 from cifar10.engine.reproducibility import seed_globals
 from cifar10.models.summary import summarize_model
 
+WARM_UP_STEPS = 8
+
 # name -> what its functions end in
 PEERS = {"airbench94": "94", "airbench96": "96"}
 
@@ -35,8 +37,8 @@ def train_peer(
     """Train a peer by its own recipe (or for `epochs`), and judge it with its own six views.
 
     Returns:
-        `accuracy` (0..1), `train_seconds`, `predict_seconds`, `epochs`, `train_flops`. With `warm_up` one more
-        training runs before, off the clock.
+        `accuracy` (0..1), `train_seconds`, `predict_seconds`, `epochs`, `train_flops`. With `warm_up` some
+        steps run before, off the clock.
     """
     try:
         library = import_module(f"airbench.lib_{name}")
@@ -44,11 +46,11 @@ def train_peer(
     except ImportError:
         raise InputError(f"{name}: not installed; run `pip install --no-deps airbench==0.1.8`") from None
     settings = library.hyp
-    epochs = epochs or settings["opt"]["train_epochs"]
+    full: float = epochs or settings["opt"]["train_epochs"]
     batch_size = min(settings["opt"]["batch_size"], len(train))
     with _at_home(tools, library, train, test):
 
-        def once() -> tuple[nn.Module, float]:
+        def once(epochs: float) -> tuple[nn.Module, float]:
             seed_globals(seed)
             loader = tools.CifarLoader("cifar10", batch_size=batch_size, aug=settings["aug"], altflip=True)
             started = _now()
@@ -57,19 +59,19 @@ def train_peer(
             return model, _now() - started
 
         if warm_up:
-            once()
-        model, train_seconds = once()
+            once(WARM_UP_STEPS / (len(train) // batch_size or 1))
+        model, train_seconds = once(full)
         started = _now()
         judge = tools.CifarLoader("cifar10", train=False, batch_size=2000)
         accuracy = tools.evaluate(model, judge, settings["net"]["tta_level"])
         predict_seconds = _now() - started
-        images = batch_size * math.ceil(len(train) // batch_size * epochs)
+        images = batch_size * math.ceil(len(train) // batch_size * full)
         flops = summarize_model(model.float()).training_flops * images
     return {
         "accuracy": accuracy,
         "train_seconds": train_seconds,
         "predict_seconds": predict_seconds,
-        "epochs": epochs,
+        "epochs": full,
         "train_flops": flops,
     }
 

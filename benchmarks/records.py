@@ -9,8 +9,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from cifar10.core.config import load_config
 from cifar10.core.files import atomic_write
+from cifar10.engine.peak import peak_tflops
 from cifar10.engine.provenance import machine
+from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.evaluation import origin
 
 RESULTS = Path(__file__).parent / "results"
@@ -21,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 #   images                  part -> number of images
 #   runs                    for each seed: seed, accuracy and macro F1 by part, best epoch, seconds, images per second
 #   note                    what a reader must know to judge the figures
-#   commit, device, ...     as `provenance.machine` tells them
+#   commit, device, ...     as `provenance.machine` tells them, and `peak_tflops`, measured right after the run
 Record = dict[str, Any]
 
 
@@ -41,9 +44,15 @@ def write_record(folder: Path, record: Record, submission: bytes | None) -> None
 
 def write_benchmark(path: Path, figures: dict[str, Any]) -> dict[str, Any]:
     """Write the figures of a benchmark with the commit and the machine that they are of; returns all that."""
-    result = {**figures, "commit": origin.commit(), **machine()}
+    result = {**figures, "commit": origin.commit(), **measured_machine()}
     _write_json(path, result)
     return result
+
+
+def measured_machine() -> dict[str, Any]:
+    """`provenance.machine` and its measured peaks: machines of one name differ by a factor of three."""
+    runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
+    return {**machine(), "peak_tflops": peak_tflops(runtime)}
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from records import Record, read_records, write_record
+from records import Record, measured_machine, read_records, write_record
 from ruamel.yaml import YAML
 from table import table
 
@@ -29,7 +29,6 @@ from cifar10.app.experiments.recipes import (
 from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
-from cifar10.engine.provenance import machine
 from cifar10.evaluation import origin
 from cifar10.stages import download, evaluate, predict, prepare, train
 
@@ -78,7 +77,7 @@ def replicate(options: argparse.Namespace) -> None:
             folder = out / "runs" / name / str(seed)
             run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
-            tail = {"note": options.note, "commit": options.commit, **machine()}
+            tail = {"note": options.note, "commit": options.commit, **measured_machine()}
             write_record(out, {**head, "images": images, "runs": [*runs, run], **tail}, submission)
             atomic_write(out / "table.md", table(experiments, read_records(out), scores={}))
     print(f"{out / 'table.md'}")

@@ -18,6 +18,7 @@ from cifar10.competition.sample import LABELS, load_images
 from cifar10.core.files import atomic_folder
 from cifar10.core.tables import read_table
 from cifar10.images.codec import decode_image, encode_png
+from cifar10.images.origins import write_origins
 
 NUM_TRAIN, NUM_TEST, NUM_SCORED = 50_000, 300_000, 10_000
 
@@ -54,6 +55,7 @@ def build(folder: Path, num_train: int, num_test: int, photographs: Path | None,
         write_labels(out / "trainLabels.csv", range(1, num_train + 1), (labels[row] for row in rows["train"]))
         write_sample_submission(out, range(1, num_test + 1), label=min(labels))
         scored = rows["test"][:NUM_SCORED]
+        write_origins(out)
         write_labels(out / "solution.csv", range(1, len(scored) + 1), (labels[row] for row in scored))
 
 

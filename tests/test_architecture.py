@@ -60,8 +60,8 @@ FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package i
 # What lies in the folders of a cheap stage and is not needed; `download` (715 MB) and `train` (hours) have nothing.
 EXTRAS = {
     "prepare": {"cifar10.data.batches"},
-    "evaluate": {"cifar10.models.summary"},
-    "predict": {"cifar10.models.summary", "cifar10.engine.provenance"},
+    "evaluate": {"cifar10.models.summary", "cifar10.engine.peak"},
+    "predict": {"cifar10.models.summary", "cifar10.engine.peak", "cifar10.engine.provenance"},
 }
 MOST_SOURCE_DEPS = 6
 MOST_FLAT_MODULES = 2

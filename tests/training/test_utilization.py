@@ -4,9 +4,12 @@ from torch import nn
 
 from cifar10.engine.runtime import Runtime
 from cifar10.training import utilization
-from cifar10.training.utilization import describe_utilization, matmul_peak_flops, steady_rate
+from cifar10.training.utilization import describe_utilization, steady_rate
 
-RUNTIME = Runtime(train_config().runtime)
+RUNTIME = Runtime(train_config(runtime__precision="float32").runtime)
+MODEL = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+# forward and the gradient of the weights, two operations for each multiply-add; nobody asks for the images'
+OPERATIONS = 2 * 2 * 3072 * 10
 
 
 def test_the_first_epoch_counts_only_among_few():
@@ -15,17 +18,14 @@ def test_the_first_epoch_counts_only_among_few():
     assert steady_rate([1.0, 20.0, 30.0, 40.0]) == 30
 
 
-def test_the_share_is_operations_per_image_times_rate_over_peak(monkeypatch):
-    monkeypatch.setattr(utilization, "matmul_peak_flops", lambda runtime: 4e12)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
-    # forward and the gradient of the weights, two operations for each multiply-add; nobody asks for the images'
-    operations = 2 * 2 * 3072 * 10
-    line = describe_utilization(model, [1e12 / operations], RUNTIME)
-    assert line == "1 of the 4 TFLOP/s that a plain matrix product reaches here: 25% used"
-
-
-def test_the_peak_is_a_rate_of_whole_products(monkeypatch):
-    ticks = iter(range(100))
-    monkeypatch.setattr(utilization.time, "perf_counter", lambda: next(ticks))
-    monkeypatch.setitem(utilization.SIDE, "cpu", 8)
-    assert matmul_peak_flops(RUNTIME, repeats=2) == pytest.approx(2 * 8**3)
+@pytest.mark.parametrize(
+    ("peak", "line"),
+    [
+        (4e12, "1 of the 4 TFLOP/s that this device reaches in float32: 25%"),
+        (1e12, "1 of the 1 TFLOP/s that this device reaches in float32: 100%"),
+        (5e11, "1 TFLOP/s; no share of the peak: the device is busy with other work (0.5 left)"),
+    ],
+)
+def test_the_share_is_operations_per_image_times_rate_over_peak(monkeypatch, peak: float, line: str):
+    monkeypatch.setattr(utilization, "peak_flops", lambda runtime: peak)
+    assert describe_utilization(MODEL, [1e12 / OPERATIONS], RUNTIME) == line

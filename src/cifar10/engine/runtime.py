@@ -1,6 +1,8 @@
 """On which devices, in which precision and memory order the arithmetic runs."""
 
+import copy
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -85,10 +87,23 @@ class Runtime:
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def compiled(self, model: nn.Module) -> nn.Module:
-        """The model compiled for batches of one shape, or itself."""
+        """The model compiled for batches of one shape, or itself.
+
+        Raises:
+            InputError: torch.compile has no compiler to build its code with.
+        """
         if self.compile == "none":
             return model
+        compilers = [os.environ.get("CXX"), "g++", "clang++"]
+        if not any(shutil.which(name) for name in compilers if name):
+            raise InputError(f"{PARAMS}: runtime.compile: no C++ compiler here; install g++ or clang++, or use none")
         return torch.compile(model, dynamic=False, mode=self.compile)  # pyright: ignore[reportReturnType]
+
+    def in_precision(self, precision: str) -> "Runtime":
+        """The same device in another precision."""
+        other = copy.copy(self)
+        other.precision = precision
+        return other
 
     def autocast(self) -> torch.autocast:
         """Within it, convolutions and matrix products run in the chosen precision."""

@@ -85,7 +85,8 @@ def step(
 
     # --- update ---
     set_learning_rate(trainer.optimizer, lr)
-    trainer.optimizer.step()
+    with runtime.autocast():  # for Muon's matrix products; weights and momentum stay float32
+        trainer.optimizer.step()
     correct = logits.detach().argmax(1) == labels
     return torch.stack([loss.detach().float() * len(labels), correct.sum().float()])
 

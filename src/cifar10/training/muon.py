@@ -45,7 +45,8 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
     """The matrix with its singular vectors and nearly equal singular values (0.7 to 1.2), by matrix products alone.
 
-    A Newton-Schulz iteration with the coefficients of the page above: they trade exactness for speed.
+    A Newton-Schulz iteration with the coefficients of the page above: they trade exactness for speed, and bear products
+    in bfloat16, which autocast makes them.
     """
     a, b, c = COEFFICIENTS
     wide = matrix.shape[0] <= matrix.shape[1]

@@ -1,30 +1,13 @@
-"""How much of a device's arithmetic a training uses: model FLOPs over measured time and measured matrix products."""
+"""How much of a device's arithmetic a training uses: model FLOPs over measured time and measured peak."""
 
-import time
 from collections.abc import Sequence
 from statistics import median
 
-import torch
 from torch import nn
 
+from cifar10.engine.peak import peak_flops
 from cifar10.engine.runtime import Runtime
 from cifar10.models.summary import summarize_model
-
-SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}  # of the square matrices: large enough for the full rate
-
-
-def matmul_peak_flops(runtime: Runtime, repeats: int = 5) -> float:
-    """Operations per second of the quickest of `repeats` products of two square matrices in the runtime's precision."""
-    dtype = getattr(torch, runtime.precision)
-    side = SIDE[runtime.device.type]
-    left, right = (torch.ones(side, side, device=runtime.device, dtype=dtype) for _ in range(2))
-    seconds: list[float] = []
-    for _ in range(repeats + 1):  # the first one warms up
-        started = time.perf_counter()
-        product = left @ right
-        product[0, 0].item()  # waits for a GPU
-        seconds.append(time.perf_counter() - started)
-    return 2 * side**3 / min(seconds[1:])
 
 
 def steady_rate(images_per_second: Sequence[float]) -> float:
@@ -35,10 +18,11 @@ def steady_rate(images_per_second: Sequence[float]) -> float:
 def describe_utilization(model: nn.Module, images_per_second: Sequence[float], runtime: Runtime) -> str:
     """One line: the model's operations per second in training, beside what this device reaches."""
     used = summarize_model(model).training_flops * steady_rate(images_per_second)
-    peak = matmul_peak_flops(runtime) * runtime.world.size
-    return (
-        f"{_tera(used)} of the {_tera(peak)} TFLOP/s that a plain matrix product reaches here: {used / peak:.0%} used"
-    )
+    peak = peak_flops(runtime) * runtime.world.size
+    if used > peak:  # nothing computes faster than the device: something else ran while the peak was measured
+        return f"{_tera(used)} TFLOP/s; no share of the peak: the device is busy with other work ({_tera(peak)} left)"
+    reached = f"{_tera(peak)} TFLOP/s that this device reaches in {runtime.precision}"
+    return f"{_tera(used)} of the {reached}: {used / peak:.0%}"
 
 
 def _tera(flops: float) -> str:
