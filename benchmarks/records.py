@@ -1,6 +1,7 @@
 """What is kept of measurements.
 
-A replicated experiment has a folder with `result.json` and `submission.csv.gz`, a benchmark of speed one JSON file.
+A replicated experiment has a folder with `result.json`, `history.csv` and `submission.csv.gz`, a benchmark of speed one
+JSON file.
 """
 
 import gzip
@@ -9,14 +10,18 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import pandas as pd
+
 from cifar10.core.config import load_config
 from cifar10.core.files import atomic_write
+from cifar10.core.tables import write_csv
 from cifar10.engine.peak import peak_tflops
 from cifar10.engine.provenance import machine
 from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.evaluation import origin
 
 RESULTS = Path(__file__).parent / "results"
+HISTORY = "history.csv"
 
 # A record is plain JSON:
 #   experiment, overrides   what was run: the entry of experiments.yaml as it was then
@@ -34,12 +39,24 @@ def read_records(folder: Path) -> dict[str, Record]:
     return {record["experiment"]: record for record in records}
 
 
-def write_record(folder: Path, record: Record, submission: bytes | None) -> None:
-    """Write a record into its folder below `folder`; `submission` is the first seed's file."""
+def write_record(folder: Path, record: Record, history: pd.DataFrame, submission: bytes | None) -> None:
+    """Write a record into its folder below `folder`.
+
+    Args:
+        history: what `read_history` gives, of all runs.
+        submission: the first seed's file; None leaves the one that is there.
+    """
     target = folder / record["experiment"]
+    write_csv(target / HISTORY, history)
     _write_json(target / "result.json", record)
     if submission is not None:
         atomic_write(target / "submission.csv.gz", gzip.compress(submission, mtime=0))  # no clock in the file
+
+
+def read_history(folder: Path, name: str) -> pd.DataFrame | None:
+    """The epochs of all runs of an experiment: `seed`, then what `train` writes. None for a record from before."""
+    path = folder / name / HISTORY
+    return pd.read_csv(path) if path.exists() else None
 
 
 def write_benchmark(path: Path, figures: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Run experiments of experiments.yaml without DVC: `python benchmarks/replicate.py NAME... --data DIR --out DIR`.
 
 Calls the stages' own functions, in a folder of its own for each run, so it gives what `dvc repro` gives with the same
-parameters. Writes `result.json` and `submission.csv.gz` for each experiment, and `table.md`. A run that an earlier call
-finished (same recipe, seed and code) is not repeated.
+parameters. Writes `result.json`, `history.csv` and `submission.csv.gz` for each experiment, and `table.md`. A run that
+an earlier call finished (same recipe, seed and code) is not repeated; one that was stopped goes on where it stood.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from records import Record, measured_machine, read_records, write_record
+from records import Record, measured_machine, read_history, read_records, write_record
 from ruamel.yaml import YAML
 from table import table
 
@@ -29,6 +29,7 @@ from cifar10.app.experiments.recipes import (
 from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
+from cifar10.engine.provenance import PIPELINE
 from cifar10.evaluation import origin
 from cifar10.stages import download, evaluate, predict, prepare, train
 
@@ -40,46 +41,63 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse, run, and end with one line and exit code 1 where something cannot be done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"an entry of {EXPERIMENTS}")
-    parser.add_argument("--data", type=Path, required=True, help="the images: what `data.source: local` takes")
     parser.add_argument("--out", type=Path, required=True, help="where the runs and their records go")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run with seed 0 to N - 1 (default 1)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
-    parser.add_argument("--note", default="", help="what a reader must know to judge the figures")
-    parser.add_argument("--commit", default=origin.commit(), help="for a copy of the code without git")
+    add_options(parser)
     options = parser.parse_args(arguments)
     try:
-        replicate(options)
+        seeds: dict[str, int] = dict.fromkeys(options.names, options.seeds)
+        replicate(seeds, options, records=options.out.resolve())
     except USER_ERRORS as error:
         sys.exit(format_error(error))
 
 
-def replicate(options: argparse.Namespace) -> None:
-    """Run every experiment with every seed, writing each record as soon as a run ends."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that runs experiments."""
+    parser.add_argument("--data", type=Path, required=True, help="the images: what `data.source: local` takes")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    parser.add_argument("--note", default="", help="what a reader must know to judge the figures")
+    parser.add_argument("--commit", default=origin.commit(), help="for a copy of the code without git")
+
+
+def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path, any_commit: bool = False) -> None:
+    """Run every experiment with every seed, writing each record as soon as a run ends.
+
+    Args:
+        seeds: name of an experiment -> number of its runs.
+        options: those of `add_options`, and `out`, where the runs go.
+        records: the folder of the records.
+        any_commit: whether a run counts as done too that another commit's code did.
+    """
     experiments = load_experiments()
     changed = parse_settings(options.set)
-    recipes = {name: find_experiment(name, experiments).overrides for name in options.names}
+    recipes = {name: find_experiment(name, experiments).overrides for name in seeds}
     defaults = read_params(PARAMS)
     local = {"data.source": "local", "data.path": str(options.data.resolve())}
     every = {name: with_overrides(defaults, {**overrides, **changed, **local}) for name, overrides in recipes.items()}
 
     out = options.out.resolve()
     for name, params in every.items():
-        prepared, sample = _prepare(out, params)
         head = {"experiment": name, "overrides": recipes[name], "changed": changed}
-        for seed in range(options.seeds):
-            record = read_records(out).get(name, {})
-            same = record.get("commit") == options.commit and all(record.get(key) == head[key] for key in head)
-            runs = record["runs"] if same else []
+        for seed in range(seeds[name]):
+            record = read_records(records).get(name, {})
+            same_code = any_commit or record.get("commit") == options.commit
+            runs = record["runs"] if same_code and all(record.get(key) == head[key] for key in head) else []
             if seed in [run["seed"] for run in runs]:
                 print(f"{name}: seed {seed} is there already", flush=True)
                 continue
             print(f"{name}: seed {seed}", flush=True)
+            prepared, sample = _prepare(out, params)
             folder = out / "runs" / name / str(seed)
             run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
+            history = pd.read_csv(folder / "reports/train/history.csv")
+            history.insert(0, "seed", seed)
+            before = read_history(records, name) if runs else None
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
             tail = {"note": options.note, "commit": options.commit, **measured_machine()}
-            write_record(out, {**head, "images": images, "runs": [*runs, run], **tail}, submission)
-            atomic_write(out / "table.md", table(experiments, read_records(out), scores={}))
+            record = {**head, "images": images, "runs": [*runs, run], **tail}
+            write_record(records, record, pd.concat([before, history]), submission)
+            atomic_write(out / "table.md", table(experiments, read_records(records), scores={}))
     print(f"{out / 'table.md'}")
 
 
@@ -130,6 +148,10 @@ def _inside(folder: Path, params: dict[str, Any]) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     YAML().dump(params, folder / PARAMS)
     before = Path.cwd()
+    for name in (str(PIPELINE), "src"):  # by which a training knows its own code, and goes on after a change elsewhere
+        link = folder / name
+        if (before / name).exists() and not link.exists():
+            link.symlink_to(before / name)
     os.chdir(folder)
     try:
         yield

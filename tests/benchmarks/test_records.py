@@ -2,9 +2,12 @@ import gzip
 import json
 from pathlib import Path
 
+import pandas as pd
+import published
 import pytest
 from conftest import ROOT, write_tiny
-from records import RESULTS, mean_and_deviation, read_records
+from published import GROUPS
+from records import RESULTS, mean_and_deviation, read_history, read_records
 from replicate import main
 from table import FRONT_ROWS, PEERS, SCORES, front_table, read_peers, read_scores, table, with_table
 
@@ -102,6 +105,9 @@ def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, m
     assert record["note"] == "a test"
     assert [run["seed"] for run in record["runs"]] == [0]
     assert record["runs"][0]["images_per_second"] > 0
+    history = read_history(out, "cnn2")
+    assert history is not None
+    assert {"seed", "epoch", "lr", "train_loss", "val_loss", "train_accuracy", "val_accuracy"} <= {*history.columns}
     assert gzip.decompress((out / "lenet/submission.csv.gz").read_bytes()).startswith(b"id,label")
     assert "| `cnn2` |" in (out / "table.md").read_text()
     capsys.readouterr()
@@ -110,11 +116,33 @@ def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, m
     assert capsys.readouterr().out.count("seed 0 is there already") == 2
     seeds = [run["seed"] for run in json.loads((out / "cnn2/result.json").read_text())["runs"]]
     assert seeds == [0, 1]
+    assert pd.read_csv(out / "cnn2/history.csv")["seed"].tolist() == [0, 1]
 
     main(["lenet", *command[2:], "--set", "ensemble.folds=2"])
     record = json.loads((out / "lenet/result.json").read_text())
     assert record["images"] == {"train": 48, "validation": 48, "test": 12}
     assert set(record["runs"][0]["test"]) == {"accuracy", "macro_f1", "member_accuracy", "gain"}
+
+
+def test_every_published_recipe_is_in_one_group():
+    planned = [name for group in GROUPS.values() for name in group]
+    own = {name for name, recipe in EXPERIMENTS.items() if recipe.source.startswith("this project")}
+    assert sorted(planned) == sorted(EXPERIMENTS.keys() - own)
+
+
+def test_published_passes_over_what_is_done_by_whatever_code(tmp_path: Path, capsys, monkeypatch):
+    """A trial writes beside its runs, and not into the folder of the records."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(published, "GROUPS", {7: {"lenet": 1}})
+    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
+    data = write_tiny(tmp_path / "raw")
+    command = ["--data", str(data), "--out", str(tmp_path / "out"), "--group", "7"]
+    changes = ["--set", "data.val_fraction=0.2", "--set", "epochs=1"]
+    published.main([*command, *changes, "--commit", "abc"])
+    assert not (tmp_path / "results").exists()
+    assert (tmp_path / "out/lenet/result.json").exists()
+    published.main([*command, *changes, "--commit", "def"])
+    assert "lenet: seed 0 is there already" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
