@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_options(parser)
     options = parser.parse_args(arguments)
     try:
-        seeds: dict[str, int] = dict.fromkeys(options.names, options.seeds)
+        seeds = {str(name): int(options.seeds) for name in options.names}
         replicate(seeds, options, records=options.out.resolve())
     except USER_ERRORS as error:
         sys.exit(format_error(error))
