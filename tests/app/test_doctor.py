@@ -1,6 +1,4 @@
-import os
 import shutil
-import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -169,15 +167,3 @@ def test_credentials_that_others_can_read_are_told_with_the_command():
     assert not any(finding.stops for finding in doctor.check_credentials(needed=False))
     path.chmod(0o600)
     assert doctor.check_credentials(needed=True) == [Finding(f"Kaggle: credentials are there: {path}")]
-
-
-def test_leftovers_of_trainings_are_told_and_old_ones_with_the_command():
-    for name, days in (("new", 0), ("old", 30)):
-        folder = Path("logs/resume") / name
-        folder.mkdir(parents=True)
-        (folder / "00000001.pt").write_bytes(bytes(2_000_000))
-        then = time.time() - days * 86400
-        os.utime(folder, (then, then))
-    new, old = (finding.text for finding in doctor.check_leftovers())
-    assert new.endswith("2 MB, 0 days old; the same parameters, data and code go on from it")
-    assert old.endswith("2 MB, 30 days old; `rm -r logs/resume/old`")

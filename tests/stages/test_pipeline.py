@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,15 @@ class Project:
 
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '(\w+)'", output)
+
+
+@contextmanager
+def changed(path: Path) -> Iterator[None]:
+    """Within it, a source file has a comment more."""
+    text = path.read_text()
+    path.write_text(f"{text}# a comment\n")
+    yield
+    path.write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +225,38 @@ def test_a_clone_that_pulls_from_the_remote_has_nothing_left_to_do(tmp_path: Pat
     dvc_there("pull")
     assert stages_run(dvc_there("repro")) == []
     assert [(tmp_path / "clone" / name).read_bytes() for name in RESULTS] == project.read(*RESULTS)
+
+
+def test_what_no_result_depends_on_reruns_nothing(project: Project):
+    """Two keys of the parameters and a comment in a command; a comment in the training is another program."""
+    for setting in ("runtime.checkpoint_minutes=10", "runtime.tensorboard=true"):
+        assert stages_run(project.dvc("exp", "run", "-S", setting)) == []
+    for module, stages in (("app/cli.py", []), ("training/optim.py", ["train"])):
+        with changed(project.root / "src/cifar10" / module):
+            assert stages_run(project.dvc("repro", "--dry", "train")) == stages
+
+
+def test_an_interrupted_training_goes_on_although_a_command_was_changed(project: Project, tmp_path: Path):
+    """What training does not need is no part of what its state belongs to."""
+    write_params(tmp_path / "params.yaml", {"model.name": "lenet", "epochs": 100_000, "batch_size": 12})
+    for name in ("dvc.yaml", "src", "data"):
+        (tmp_path / name).symlink_to(project.root / name)
+
+    command = [sys.executable, "-u", "-m", "cifar10.stages.train", "data/prepared", "model.pt", "reports"]
+    environment = {**project.env, "OMP_NUM_THREADS": "1"}
+
+    def first_line() -> str:
+        """Of a training that is stopped after its first epoch."""
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as training:
+            assert training.stdout
+            line = training.stdout.readline()
+            assert any(text.startswith("epoch ") for text in training.stdout)
+            training.terminate()
+            training.communicate()
+        return line
+
+    assert "going on" not in first_line()
+    with changed(project.root / "src/cifar10/app/cli.py"):
+        assert ", going on in epoch " in first_line()
+    with changed(project.root / "src/cifar10/training/optim.py"):
+        assert "going on" not in first_line()

@@ -99,10 +99,15 @@ def out_md5(lock: str, path: Path) -> str | None:
     return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
 
 
-def commit_with(stage: str, digest: str | None) -> str:
-    """Short hash of the last commit in which the code of a stage has this digest; empty where none is found."""
+def commit_with(stage: str, digest: str | None, everywhere: bool = False) -> str:
+    """Short hash of the last commit in which the code of a stage has this digest; empty where none is found.
+
+    Searched are the last commits up to the present one, or `everywhere` all that git remembers: of any branch,
+    experiment, stash or reflog.
+    """
     paths = [part.as_posix() for part in source_paths(stage)]
-    commits = _git("log", f"-{MAX_COMMITS}", "--format=%h", "--", *paths).split() if paths and digest else []
+    which = ("--all", "--reflog") if everywhere else (f"-{MAX_COMMITS}",)
+    commits = _git("log", *which, "--format=%h", "--", *paths).split() if paths and digest else []
     for commit in commits:
         listing = re.findall(r"^\d+ blob (\w+)\t(.+)$", _git("ls-tree", "-r", commit, "--", *paths), re.MULTILINE)
         if digest_blobs({path: blob for blob, path in listing}) == digest:

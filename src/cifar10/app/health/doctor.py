@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import time
 import tomllib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,13 +11,14 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from cifar10.app.health.leftovers import check_leftovers
 from cifar10.app.health.repair import heal
 from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
 from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.core.files import mount_point
 from cifar10.engine.runtime import RuntimeConfig
 
-RAW, PREPARED, RESUME = Path("data/raw"), Path("data/prepared"), Path("logs/resume")
+RAW, PREPARED = Path("data/raw"), Path("data/prepared")
 
 # MB that each source brings, packed and as arrays; DVC's cache holds all outs a second time. A local one is measured.
 SIZES_MB: dict[str, tuple[float, float]] = {
@@ -28,7 +28,6 @@ SIZES_MB: dict[str, tuple[float, float]] = {
 }
 ARRAYS_PER_PACKED = 2.0  # 3,072 bytes of pixels for each PNG or JPEG of 1.5 to 2.5 kB
 TRAINING_MB = 500.0  # model, kept states, reports, the cache of these
-OLD_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def examine() -> list[Finding]:
     healed = [Finding(f"healed: {line}") for line in heal()]
     return [
         *healed, *check_python(), *check_packages(), *check_gpu(runtime), *check_disk(config),
-        *check_credentials(needed=config.source == "kaggle"), *check_leftovers(),
+        *check_credentials(needed=config.source == "kaggle"), *map(Finding, check_leftovers()),
     ]  # fmt: skip
 
 
@@ -133,14 +132,3 @@ def check_credentials(needed: bool) -> list[Finding]:
         return [Finding(f"Kaggle: {str(error).removeprefix('kaggle: ')}", stops=needed)]
     there = Finding(f"Kaggle: credentials are there: {credentials.place}")
     return [Finding(f"Kaggle: {warning}"), there] if warning else [there]
-
-
-def check_leftovers() -> list[Finding]:
-    """Kept states of trainings that never went on."""
-    findings: list[Finding] = []
-    for folder in sorted(RESUME.glob("*/")):
-        days = (time.time() - folder.stat().st_mtime) / 86400
-        what = f"{folder}: state of a training that broke off, {_size_mb(folder):,.0f} MB, {days:.0f} days old"
-        todo = f"`rm -r {folder}`" if days > OLD_DAYS else "the same parameters, data and code go on from it"
-        findings.append(Finding(f"{what}; {todo}"))
-    return findings
