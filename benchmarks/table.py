@@ -148,8 +148,10 @@ def front_table(
 
 
 def describe_machine(record: Record) -> str:
-    """The device, as the record tells it."""
-    return record["device"]
+    """The device, and what it can do where the record tells it: one name stands for machines that differ by three."""
+    peaks = record.get("peak_tflops", {})
+    kind = max(peaks, key=peaks.__getitem__, default="")
+    return f"{record['device']}, {peaks[kind]:.3g} TFLOP/s {kind}" if peaks else record["device"]
 
 
 def _result(records: dict[str, Record], name: str) -> Record | None:

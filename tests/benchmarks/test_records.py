@@ -2,6 +2,7 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import published
 import pytest
@@ -9,7 +10,18 @@ from conftest import ROOT, write_tiny
 from published import GROUPS
 from records import RESULTS, mean_and_deviation, read_history, read_records
 from replicate import main
-from table import FRONT_ROWS, PEERS, SCORES, front_table, read_peers, read_scores, table, with_table
+from study_pictures import PICTURES, draw
+from table import (
+    FRONT_ROWS,
+    PEERS,
+    SCORES,
+    describe_machine,
+    front_table,
+    read_peers,
+    read_scores,
+    table,
+    with_table,
+)
 
 from cifar10.app.experiments.recipes import Experiment, load_experiments
 
@@ -75,6 +87,23 @@ def test_what_the_runs_measured_on_test_goes_before_a_score():
     record = {**RECORD, "runs": [{**RUN, "test": {"accuracy": 0.7}}]}
     assert "| 0.7000 | 1 | +20.0 |" in table({"a": recipe}, {"a": record}, {"a": 0.6})
     assert "not run" in table({"a": recipe}, {"a": {**record, "changed": {"epochs": 1}}}, {})
+
+
+def test_a_machine_is_told_with_its_peak():
+    assert describe_machine(RECORD) == "abacus"
+    peaks = {"float32": 0.388, "bfloat16": 0.8261}
+    assert describe_machine({**RECORD, "peak_tflops": peaks}) == "abacus, 0.826 TFLOP/s bfloat16"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_studies_pictures_are_drawn_from_histories_of_recipes_that_there_are(name):
+    recipes = {recipe for _, _, curves in PICTURES[name] for recipe in curves.values()}
+    assert recipes <= EXPERIMENTS.keys()
+    epochs = {"seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2], "val_loss": 1.0, "train_loss": 1.0}
+    history = pd.DataFrame({**epochs, "val_accuracy": [0.1, 0.2, 0.3, 0.6]})
+    axes = draw(PICTURES[name], dict.fromkeys(recipes, history)).axes
+    assert [np.asarray(line.get_ydata()).tolist() for line in axes[0].lines] == [[0.2, 0.4]] * len(PICTURES[name][0][2])
+    assert [panel.get_title() for panel in axes] == [title for _, title, _ in PICTURES[name]]
 
 
 def test_scores_of_the_holder_are_a_table_and_may_be_missing(tmp_path: Path):
