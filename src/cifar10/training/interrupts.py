@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while work is under way: finish the step, keep what there is, and end soon whatever happens."""
+"""SIGTERM and Ctrl-C while work is under way: finish the step, save the state, and end soon whatever happens."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def _after_fork() -> None:
 
 
 def _obey_in_child() -> None:
-    """A forked helper process (torch's compiler has some) is not the one that keeps anything: signals end it."""
+    """A forked helper process (torch's compiler has some) saves nothing: signals end it."""
     if _active:
         _active.clear()
         signal.set_wakeup_fd(-1)  # the pipe is shared with the parent, which would take the signal for its own
