@@ -84,7 +84,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, raw: Path) -> Project:
     project = Project(tmp_path_factory.mktemp("project"), raw)
-    assert stages_run(project.dvc("repro")) == ["download", "prepare", "train", "evaluate", "predict"]
+    assert stages_run(project.dvc("repro")) == ["params", "download", "prepare", "train", "evaluate", "predict"]
     return project
 
 
@@ -121,7 +121,7 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
     project.run("git", "add", "dvc.lock")
     project.run("git", "commit", "-qm", "run")
     before, lock = project.read(*RESULTS), project.read("dvc.lock")
-    assert stages_run(project.dvc("exp", "run", "-S", "lr=0.1")) == ["train", "evaluate", "predict"]
+    assert stages_run(project.dvc("exp", "run", "-S", "lr=0.1")) == ["params", "train", "evaluate", "predict"]
     changed = project.read(*RESULTS)
     assert changed[0] != before[0]
     diff = json.loads(project.dvc("metrics", "diff", "--json"))
@@ -185,11 +185,32 @@ def test_a_bad_parameter_stops_with_one_line_and_loses_nothing(project: Project)
     assert project.read(*RESULTS) == before
 
 
-@pytest.mark.parametrize("stage", ["download", "prepare", "train", "evaluate", "predict"])
+def test_a_misspelt_key_is_told_although_nothing_is_to_do(project: Project):
+    """No stage tracks such a key, so that DVC alone would skip every stage and say nothing."""
+    params, lock = project.read("params.yaml", "dvc.lock")
+    for text, told in (
+        (params + b"learning_rate: 0.5\n", "learning_rate: unknown key; did you mean lr?"),
+        (params.replace(b"  device:", b"  precison: auto\n  device:"), "runtime.precison: unknown key; did you mean"),
+    ):
+        (project.root / "params.yaml").write_bytes(text)
+        for command in ("repro", "repro predict", "exp run"):
+            failed = project.run("dvc", *command.split())
+            assert failed.returncode != 0
+            assert f"error: params.yaml: {told}" in failed.stderr
+    (project.root / "params.yaml").write_bytes(params)
+    added = project.run("dvc", "exp", "run", "-S", "+learning_rate=0.5")
+    assert added.returncode != 0
+    assert "did you mean lr?" in added.stderr
+    (project.root / "params.yaml").write_bytes(params)
+    assert stages_run(project.dvc("repro")) == []
+    assert project.read("dvc.lock") == [lock]
+
+
+@pytest.mark.parametrize("stage", ["params", "download", "prepare", "train", "evaluate", "predict"])
 def test_a_stage_alone_ends_with_one_line_and_code_1(tmp_path: Path, project: Project, stage):
     """In a folder that has parameters and nothing else every stage but the first lacks its input."""
     write_params(tmp_path / "params.yaml", {"data.source": "local", "data.path": "nowhere"})
-    arguments = {"download": 1, "prepare": 3, "train": 3, "evaluate": 6, "predict": 4}[stage]
+    arguments = {"params": 2, "download": 1, "prepare": 3, "train": 3, "evaluate": 6, "predict": 4}[stage]
     done = subprocess.run(
         [sys.executable, "-m", f"cifar10.stages.{stage}", *(f"p{i}" for i in range(arguments))],
         cwd=tmp_path, env=project.env, capture_output=True, text=True,

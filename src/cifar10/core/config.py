@@ -6,7 +6,7 @@ uses; this module holds what they share.
 
 import difflib
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,8 +16,8 @@ from ruamel.yaml.error import YAMLError
 
 PARAMS = Path("params.yaml")
 
-# Every top-level key of params.yaml. A stage checks its own part in depth and the rest by name only, so a misspelt
-# key is an error in whichever stage runs first.
+# A stage checks its own part of params.yaml in depth and the rest by these names only; the stage `params`, which runs
+# before all others, knows the names in the sections as well.
 TOP_LEVEL_KEYS = (
     "seed",
     "lr",
@@ -170,10 +170,23 @@ def expand_home(path: str, key: str) -> Path:
 def read_params(path: Path) -> dict[str, Any]:
     """All of params.yaml as plain values, its top-level keys checked by name."""
     params = read_yaml(path, "run from the folder that holds dvc.yaml and params.yaml")
-    for key in params:
-        if key not in TOP_LEVEL_KEYS:
-            raise InputError(f"{path}: {_brief(key)}: unknown key{_suggest(str(key), TOP_LEVEL_KEYS)}")
+    nested = [f"{name}.{key}" for name in TOP_LEVEL_KEYS if isinstance(params.get(name), dict) for key in params[name]]
+    check_known(params, TOP_LEVEL_KEYS, str(path), nested=nested)
     return params
+
+
+def check_known(
+    values: dict[str, Any], keys: Collection[str], where: str, prefix: str = "", nested: Collection[str] = ()
+) -> None:
+    """Refuse a key of `values` that is none of `keys`; `nested` are dotted keys that it may have been meant for.
+
+    Raises:
+        InputError: one line that names the key and the one that was probably meant.
+    """
+    for key in values:
+        if key not in keys:
+            same = [known for known in nested if known.rpartition(".")[2] == key]
+            raise InputError(f"{where}: {prefix}{_brief(key)}: unknown key{_suggest(str(key), keys, same)}")
 
 
 def read_yaml(path: Path, hint: str) -> dict[str, Any]:
@@ -235,6 +248,8 @@ def _fields_at(kind: type[Config], path: tuple[str | int, ...]) -> Collection[st
     return kind.model_fields
 
 
-def _suggest(word: str, choices: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, choices, n=1)
+def _suggest(word: str, choices: Collection[str], same: Sequence[str] = ()) -> str:
+    """The choice that `word` was meant for: one of the `same` name elsewhere, its short form, or one spelt like it."""
+    short = [choice for choice in choices if choice == "".join(part[:1] for part in word.lower().split("_"))]
+    close = [*same, *short, *difflib.get_close_matches(word, choices, n=1)]
     return f"; did you mean {close[0]}?" if close else f"; the keys are {', '.join(choices)}"
