@@ -16,6 +16,7 @@ from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.data.dataset import load_prepared
 from cifar10.images.archives import ImageArchive, write_7z
 from cifar10.images.codec import decode_image, encode_png
+from cifar10.preparation import arrays
 from cifar10.stages import prepare
 
 
@@ -133,7 +134,7 @@ def test_the_quick_path_and_the_plain_one_give_the_same_files(here: Path, monkey
     quick_card = (here / "data.json").read_bytes()
     monkeypatch.setattr(ImageArchive, "read", plain_read)
     monkeypatch.setattr(
-        prepare, "decode_images", lambda batch, _: np.stack([decode_image(*pair[::-1]) for pair in batch])
+        arrays, "decode_images", lambda batch, _: np.stack([decode_image(*pair[::-1]) for pair in batch])
     )
     run(here)
     names = sorted(path.name for path in (here / "quick").iterdir())
@@ -144,7 +145,7 @@ def test_the_quick_path_and_the_plain_one_give_the_same_files(here: Path, monkey
 
 def test_the_first_thing_wrong_in_the_archives_order_is_told(here: Path, monkeypatch):
     """Two bad images, then a damaged member; labelled images before test images."""
-    monkeypatch.setattr(prepare, "BATCH_SIZE", 7)
+    monkeypatch.setattr(arrays, "BATCH_SIZE", 7)
     members = tiny_members("train", NUM_TRAIN)
     write_tiny(here / "raw", train=members, test=[("test/1.png", b"oops")], test_ids=[1], test_labels={})
     for number, expected in (
@@ -167,7 +168,7 @@ def test_an_interruption_leaves_no_thread_and_nothing_half_written(here: Path, m
         raise KeyboardInterrupt
 
     write_tiny(here / "raw")
-    monkeypatch.setattr(prepare, "decode_images", interrupt)
+    monkeypatch.setattr(arrays, "decode_images", interrupt)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         run(here)

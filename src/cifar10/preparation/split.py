@@ -15,11 +15,10 @@ def split_rows(
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
     """Split rows into training and validation, stratified by label; rows of one group stay on one side.
 
-    `exact` gives images with the same pixels one number, `near` does so with near-duplicates too. Whole `exact` groups
-    are drawn, each stratified by the label of its first row. Of a `near` group that the draw cut, the smaller part then
-    follows the larger, and as many other images of its class change places with it. So data without near-duplicates is
-    split as if nobody had looked for them, and else each class misses the number that was drawn by less than the size
-    of a group.
+    `exact` numbers groups of images with the same pixels, `near` groups of near-duplicates. First scikit-learn draws
+    whole `exact` groups, stratified by label. Then each `near` group that the draw cut is put together on the side
+    where most of it is, and in exchange other images of the class change sides, so that every class keeps its share to
+    within the size of one group. Without near-duplicates the second step changes nothing.
 
     Returns:
         Ascending row numbers of the two sides: disjoint, together all rows. A fraction of 0 leaves the second empty.
@@ -47,7 +46,15 @@ def split_rows(
     return rows[~in_val], rows[in_val]
 
 
-def _unite(labels: Labels, groups: Groups, drawn: Side, draws: np.random.Generator) -> Side:
+def separate_rows(
+    ids: Int64[np.ndarray, " images"], val_ids: list[int]
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " val"]]:
+    """The user's own validation part: ascending rows of all other images, and of those with the ids `val_ids`."""
+    in_val = np.isin(ids, val_ids)
+    return np.flatnonzero(~in_val), np.flatnonzero(in_val)
+
+
+def _unite(labels: Labels, groups: Groups, drawn: Side, generator: np.random.Generator) -> Side:
     """Put every group where most of its rows are (into training if undecided); then restore each class's numbers.
 
     For that, whole groups of one label change sides in random order, most of which are single images.
@@ -60,7 +67,7 @@ def _unite(labels: Labels, groups: Groups, drawn: Side, draws: np.random.Generat
         surplus = int(group_in_val[group_of_row][of_class].sum()) - int(drawn[of_class].sum())
         movable = one_label & (labels[first_rows] == label) & (group_in_val == (surplus > 0))
         missing = abs(surplus)
-        for group in draws.permutation(np.flatnonzero(movable)):
+        for group in generator.permutation(np.flatnonzero(movable)):
             if sizes[group] <= missing:
                 group_in_val[group] = surplus < 0
                 missing -= sizes[group]
