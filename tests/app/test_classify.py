@@ -1,6 +1,8 @@
 """`cifar10 classify`: files, folders and URLs, good and bad, through the command itself."""
 
+import io
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,7 @@ from test_codec import bomb
 from torch import nn
 
 from cifar10.app.cli import main
-from cifar10.images.codec import encode_png
+from cifar10.images.codec import KNOWN_FORMATS, encode_png
 from cifar10.models import build_model
 from cifar10.models.checkpoint import TrainedModel, save_model
 
@@ -78,12 +80,33 @@ def test_a_folder_stands_for_its_pictures(here: Path, capsys):
     Path("pictures/below").mkdir(parents=True)
     Path("red.png").rename("pictures/b.PNG")
     Path("blue.png").rename("pictures/below/c.png")
-    Path("pictures/notes.txt").write_text("no picture")
+    for name in ("notes.txt", "more.TXT", "phone.heic", "README", ".hidden.png"):
+        Path("pictures", name).write_text("no picture")
+    Path("pictures/.thumbnails").mkdir()
+    Path("pictures/.thumbnails/c.png").write_text("no picture")
     assert run("pictures", "green.png") == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == (
+        "note: pictures: 4 passed over (.txt 2, without ending 1, .heic 1); "
+        "pictures end in .png, .jpg, .jpeg, .jfif, .webp, .avif, .gif, .bmp, .tif, .tiff\n"
+    )
     assert [line.split()[:2] for line in out.splitlines()] == [
         ["pictures/b.PNG", "red"], ["pictures/below/c.png", "blue"], ["green.png", "green"],
     ]  # fmt: skip
+
+
+def test_a_picture_comes_from_standard_input(here: Path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("red.png").read_bytes())))
+    assert run("-", "blue.png") == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["-", "red"], ["blue.png", "blue"]]
+
+
+@pytest.mark.parametrize("kind", KNOWN_FORMATS)
+def test_every_known_format_is_answered(here: Path, capsys, kind):
+    """By its content: the name says nothing."""
+    Image.open("green.png").resize((90, 70)).save("photo", kind)
+    assert run("photo") == 0
+    assert capsys.readouterr().out.split()[:2] == ["photo", "green"]
 
 
 def test_one_unreadable_picture_does_not_stop_the_others(here: Path, capsys):

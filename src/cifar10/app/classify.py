@@ -1,6 +1,8 @@
-"""Asking a trained model about pictures: files, folders, URLs."""
+"""Asking a trained model about pictures: files, folders, URLs, standard input."""
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,32 +33,40 @@ RUNTIME = RuntimeConfig(
 PREDICT = PredictConfig(batch_size=None, tta="none", tta_below_confidence=1.0)
 
 
+STANDARD_INPUT = "-"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model says of one picture."""
 
-    image: str  # path or URL
+    image: str  # path or URL, or "-"
     top: list[tuple[str, float]]  # class and probability 0..1, the most probable first
 
 
 def classify(
-    sources: list[str], trained: TrainedModel, top: int, allow_private: bool, complain: Callable[[str], None]
+    sources: list[str],
+    trained: TrainedModel,
+    top: int,
+    allow_private: bool,
+    complain: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> list[Answer]:
     """The `top` classes of each picture; a source that cannot be read goes to `complain` as one line.
 
     Args:
-        sources: files, http(s) URLs, and folders, which stand for all pictures in and below them.
+        sources: files, http(s) URLs, folders, which stand for all pictures in and below them but hidden ones, and `-`.
         trained: the model; nothing else is needed.
         top: how many classes, at most all.
         allow_private: whether URLs may lead to private addresses.
         complain: called with the line that names the source and what is wrong with it.
+        note: called with the line that says what was passed over in a folder.
     """
     names: list[str] = []
     images: list[UInt8[np.ndarray, "3 32 32"]] = []
-    for name in tqdm(_expand(sources, complain), desc="read", unit=" images", disable=None):
+    for name in tqdm(_expand(sources, complain, note), desc="read", unit=" images", disable=None):
         try:
-            data = fetch(name, allow_private) if _is_url(name) else Path(name).read_bytes()
-            images.append(decode_picture(data, name))
+            images.append(decode_picture(_read(name, allow_private), name))
             names.append(name)
         except (InputError, OSError) as error:
             complain(format_error(error))
@@ -81,13 +91,33 @@ def _is_url(source: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", source, re.IGNORECASE) is not None
 
 
-def _expand(sources: list[str], complain: Callable[[str], None]) -> Iterator[str]:
+def _read(source: str, allow_private: bool) -> bytes:
+    if source == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    return fetch(source, allow_private) if _is_url(source) else Path(source).read_bytes()
+
+
+def _expand(sources: list[str], complain: Callable[[str], None], note: Callable[[str], None]) -> Iterator[str]:
     """Folders replaced by their pictures, in the order of their names."""
     for source in sources:
-        if _is_url(source) or not Path(source).is_dir():
+        if _is_url(source) or source == STANDARD_INPUT or not Path(source).is_dir():
             yield source
             continue
-        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in FORMATS)
-        if not found:
+        pictures: list[Path] = []
+        passed_over: Counter[str] = Counter()
+        for path in sorted(Path(source).rglob("*")):
+            is_hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+            if is_hidden or (path.is_dir() and not path.is_symlink()):
+                continue
+            if path.is_dir():
+                passed_over["linked folders"] += 1
+            elif path.suffix.lower() in FORMATS:
+                pictures.append(path)
+            else:
+                passed_over[path.suffix.lower() or "without ending"] += 1
+        if passed_over:
+            kinds = ", ".join(f"{kind} {count}" for kind, count in passed_over.most_common())
+            note(f"note: {source}: {passed_over.total()} passed over ({kinds}); pictures end in {', '.join(FORMATS)}")
+        if not pictures:
             complain(f"error: {source}: no pictures in this folder ({', '.join(FORMATS)})")
-        yield from map(str, found)
+        yield from map(str, pictures)

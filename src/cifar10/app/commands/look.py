@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a file, a folder, or an http(s) URL")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a file, a folder, an http(s) URL, or - (standard input)"
+    )
     parser.add_argument("--top", type=whole_number(1), default=3, metavar="K", help="how many classes to tell (3)")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=f"the model file ({MODEL})")
     parser.add_argument("--json", action="store_true", help="for programs: a list with all digits")
@@ -35,11 +37,15 @@ def classify(options: argparse.Namespace) -> str:
 
     complaints: list[str] = []
 
-    def complain(line: str) -> None:
-        complaints.append(line)
+    def note(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    answers = classify(options.images, load_model(options.model), options.top, options.allow_private, complain)
+    def complain(line: str) -> None:
+        complaints.append(line)
+        note(line)
+
+    trained = load_model(options.model)
+    answers = classify(options.images, trained, options.top, options.allow_private, complain, note)
     if options.json:
         text = json.dumps(
             [
