@@ -25,7 +25,9 @@ def test_every_page_is_linked_from_the_readme_which_is_short():
     assert len(readme.encode()) <= 9_216
 
 
-def test_every_test_that_the_readme_names_is_there():
-    named = re.findall(r"`((?:\w+/)*test_\w+\.py)`", PAGES[0].read_text(encoding="utf-8"))
-    assert named
-    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page: Path):
+    named = re.findall(r"`(?:pytest tests/)?((?:\w+/)*test_\w+)(?:\.py)?(?:`|::)", page.read_text(encoding="utf-8"))
+    there = {path.relative_to(ROOT / "tests").with_suffix("").as_posix() for path in ROOT.glob("tests/**/test_*.py")}
+    there |= {name.rpartition("/")[2] for name in there}
+    assert [name for name in named if name not in there] == []
