@@ -205,7 +205,8 @@ class Packing:
                 count = sum(part.left_out.values())
                 where = printable(part.folder) or self.tree.shown
                 lost = f"; classes without an image: {', '.join(lost)}" if (lost := self._lost(part)) else ""
-                print(f"download: {count:,} files of {where} left out: {_list(part.left_out)}{lost}")
+                files = "file" if count == 1 else "files"
+                print(f"download: {count:,} {files} of {where} left out: {_list(part.left_out)}{lost}")
         used = {*self.tables.values(), *self.archives.values()}
         folders = tuple(part.folder for part in self.found)
         beside = Counter(
