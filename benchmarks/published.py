@@ -48,13 +48,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--group", type=int, action="append", choices=GROUPS, help="which, several times too (all)")
     parser.add_argument("--seeds", type=int, metavar="N", help="run each with seed 0 to N - 1, not as often as planned")
     parser.add_argument("--out", type=Path, default=Path("logs/published"), help="where the runs go (logs/published)")
+    parser.add_argument("--records", type=Path, help="where the records go (benchmarks/results; with --set: OUT)")
     add_options(parser)
     options = parser.parse_args(arguments)
     seeds = {
         name: options.seeds or number for group in options.group or GROUPS for name, number in GROUPS[group].items()
     }
+    records = options.records or (options.out if options.set else RESULTS)
     try:
-        replicate(seeds, options, records=options.out.resolve() if options.set else RESULTS, any_commit=True)
+        replicate(seeds, options, records=records.resolve(), any_commit=True)
     except USER_ERRORS as error:
         sys.exit(format_error(error))
 
