@@ -20,7 +20,7 @@ MODULES = {
 
 # third party -> the only modules that may import it
 ROOMS = {
-    "ruamel": {"cifar10.core.config", "cifar10.app.yaml_edit"},
+    "ruamel": {"cifar10.core.config"},
     "pydantic": None,  # config classes live beside their owners
     "kaggle": {"cifar10.competition.kaggle_client"},
     "py7zr": {"cifar10.images.archives"},
@@ -36,7 +36,7 @@ ROOMS = {
     },
     "optuna": {"cifar10.app.tuning.study"},
     "jinja2": {"cifar10.evaluation.report.page"},
-    "dvc": {"cifar10.app.experiments.revisions", "cifar10.app.health.repair"},
+    "dvc": {"cifar10.app.experiments.revisions", "cifar10.app.health.repair", "cifar10.app.yaml_edit"},
     "filelock": {"cifar10.core.locks", "cifar10.app.tuning.session"},
     "psutil": {"cifar10.core.stage", "cifar10.app.health.repair"},
     "packaging": {"cifar10.app.health.doctor", "cifar10.competition.kaggle_client"},

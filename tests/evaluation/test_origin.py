@@ -36,7 +36,7 @@ def test_a_changed_parameter_is_told_and_changed_code_makes_the_commit_dirty(rep
     assert len(clean) >= 7
     assert origin.changed_params() == {}
     text = (repository / "params.yaml").read_text()
-    (repository / "params.yaml").write_text(text.replace("epochs: 4 ", "epochs: 9 ").replace("path: null", "path: /x"))
+    (repository / "params.yaml").write_text(text.replace("epochs: 4 ", "epochs: 9 ").replace("  path: ", "  path: /x "))
     assert origin.changed_params() == {"epochs": 9}
     assert origin.commit() == clean
     (repository / "src/a.py").write_text("2")

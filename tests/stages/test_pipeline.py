@@ -117,6 +117,14 @@ def test_running_again_does_nothing(project: Project):
     assert "Data and pipelines are up to date." in output
 
 
+def test_dvcs_commands_leave_the_form_of_dvc_yaml(project: Project):
+    before = project.read("dvc.yaml")
+    project.dvc("freeze", "train")
+    assert project.read("dvc.yaml") != before
+    project.dvc("unfreeze", "train")
+    assert project.read("dvc.yaml") == before
+
+
 def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(project: Project):
     project.run("git", "add", "dvc.lock")
     project.run("git", "commit", "-qm", "run")
@@ -139,14 +147,15 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
 
 
 def test_experiments_are_compared(project: Project):
-    """After the test before: the commit with lr 0.02, an experiment with 0.1, and this machine's log of both."""
+    """The commit with lr 0.02, an experiment with 0.1, one in a folder of its own, and this machine's log of all."""
+    project.dvc("exp", "run", "--temp", "-S", "lr=0.3", "-S", "epochs=1", "--name", "own-folder")
     names = re.findall(r"\w+-\w+", project.dvc("exp", "list", "--name-only"))
     done = project.run("cifar10", "compare", "HEAD", *names, "--plot", "curves.svg")
     assert done.returncode == 0, done.stderr
     table = done.stdout.splitlines()
     assert [line.split()[0] for line in table[: 2 + len(names)]] == ["run", "HEAD", *names]
     assert any(line.endswith("lr=0.1") for line in table)
-    assert all(re.search(r" \d+ *(lr=0.1)?$", line) for line in table[1 : 2 + len(names)])
+    assert all(re.search(r" \d+ *(lr=0.*)?$", line) for line in table[1 : 2 + len(names)])
     assert (project.root / "curves.svg").is_file()
     (project.root / "curves.svg").unlink()
     (project.root / ".dvc/cache").rename(project.root / ".dvc/lost")

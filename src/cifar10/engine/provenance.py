@@ -98,4 +98,5 @@ def file_md5(path: Path) -> str:
 
 
 def _log_path(md5: str) -> Path:
-    return LOGS / f"{md5}.json"
+    """In the project's own folder also where DVC runs a stage in a temporary copy (`--temp`, its queue)."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / LOGS / f"{md5}.json"
