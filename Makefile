@@ -12,7 +12,7 @@ RUN := . $(VENV)/bin/activate &&
 .PHONY: all environment test table screenshots lock clean
 
 all: environment
-	@$(RUN) cifar10 doctor --heal-only && dvc repro && echo && cifar10 results
+	@$(RUN) cifar10 doctor --repair-only && dvc repro && echo && cifar10 results
 
 environment: $(VENV)/installed
 

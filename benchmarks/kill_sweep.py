@@ -1,7 +1,7 @@
 """Kill trainings and pipelines again and again, let them go on, and compare: `python benchmarks/kill_sweep.py`.
 
 Pipelines are killed with all their processes or DVC alone, at random moments, and at every N-th write where `strace` is
-installed; `cifar10 doctor --heal-only && dvc repro` must then end with the outs and the dvc.lock of an undisturbed run.
+installed; `cifar10 doctor --repair-only && dvc repro` must then end with the outs and the dvc.lock of a run left alone.
 A pipeline is killed until it ends, so that kills meet what earlier kills left. Prints a table and writes it as JSON.
 """
 
@@ -162,7 +162,7 @@ def kill_trainings(
 def kill_pipelines(
     pipeline: Pipeline, kill: Kill, kills: int, expected: dict[str, str], name: str, tell: Callable[[Row], None]
 ) -> None:
-    """Kill `dvc repro`, heal, and again until it ends; then compare, tell the figures and start over."""
+    """Kill `dvc repro`, repair, and again until it ends; then compare, tell the figures and start over."""
     row = Counter(kills=0, runs=0, identical=0, stuck=0)
     with tqdm(total=kills, desc=name, disable=None) as bar:
         while row["kills"] < kills:
@@ -171,7 +171,7 @@ def kill_pipelines(
             while (outcome := kill(pipeline, number)) == KILLED:
                 row["kills"] += 1
                 bar.update()
-                pipeline.heal()
+                pipeline.repair()
                 number += 1
             row["runs"] += 1
             if outcome:

@@ -126,9 +126,9 @@ class Pipeline:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def heal(self) -> str:
-        """What `make` does first; what it healed."""
-        process = self.start("cifar10", "doctor", "--heal-only")
+    def repair(self) -> str:
+        """What `make` does first; what it repaired."""
+        process = self.start("cifar10", "doctor", "--repair-only")
         output = process.communicate()[0]
         assert process.returncode == 0, output
         return output

@@ -42,26 +42,26 @@ def test_all_is_well(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["Python", "torch"]
     assert lines[-1] == "the run can go on: `dvc repro`"
-    assert not [line for line in lines if line.startswith("healed")]
+    assert not [line for line in lines if line.startswith("repaired")]
 
 
-def test_it_heals_and_ends_with_code_1_for_what_it_cannot(project: Path, capsys):
+def test_it_repairs_and_ends_with_code_1_for_what_it_cannot(project: Path, capsys):
     write_params(project / "params.yaml", {"data.source": "kaggle"})
     (project / "dvc.lock").write_text("")
     with pytest.raises(SystemExit) as stop:
         main(["doctor"])
     assert stop.value.code == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "healed: dvc.lock: cut off by a kill; removed, `dvc repro` writes it anew"
+    assert lines[0] == "repaired: dvc.lock: cut off by a kill; removed, `dvc repro` writes it anew"
     assert lines[-1].startswith("error: Kaggle: no credentials; set KAGGLE_API_TOKEN, or save ")
 
 
-def test_healing_alone_looks_at_nothing_else(project: Path, capsys):
-    main(["doctor", "--heal-only"])
-    assert capsys.readouterr().out == "nothing to heal\n"
+def test_repair_alone_looks_at_nothing_else(project: Path, capsys):
+    main(["doctor", "--repair-only"])
+    assert capsys.readouterr().out == "nothing to repair\n"
     (project / ".dvc/tmp/rwlock").write_text("")
-    main(["doctor", "--heal-only"])
-    assert capsys.readouterr().out == "healed: .dvc/tmp/rwlock: unreadable after a kill; removed\n"
+    main(["doctor", "--repair-only"])
+    assert capsys.readouterr().out == "repaired: .dvc/tmp/rwlock: unreadable after a kill; removed\n"
 
 
 @pytest.mark.parametrize(("found", "fits"), [("3.11.0", True), ("3.14.1", True), ("3.10.9", False)])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cifar10.app.health import repair as healing
-from cifar10.app.health.repair import LOCK, TEMPORARY, heal
+from cifar10.app.health import repair as repairing
+from cifar10.app.health.repair import LOCK, TEMPORARY, repair
 from cifar10.core.config import InputError
 from cifar10.core.locks import LOCKS, lock
 
@@ -22,7 +22,7 @@ DVC_YAML = "stages:\n  train:\n    cmd: train\n    outs: [models/model.pt, data/
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(healing, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(repairing, "PATIENCE_SECONDS", 0.2)
     TEMPORARY.mkdir(parents=True)
     Path("dvc.yaml").write_text(DVC_YAML)
     LOCK.write_text(SOUND)
@@ -51,17 +51,17 @@ def dead() -> int:
 def test_a_healthy_checkout_is_left_as_it_is(live_dvc: int):
     RWLOCK.write_text(json.dumps({"write": {"/a": user(live_dvc)}, "read": {"/b": [user(live_dvc)]}}))
     before = {path: path.read_bytes() for path in (RWLOCK, LOCK)}
-    assert heal() == []
+    assert repair() == []
     assert {path: path.read_bytes() for path in (RWLOCK, LOCK)} == before
     RWLOCK.unlink()
     LOCK.unlink()
-    assert heal() == []
+    assert repair() == []
 
 
 @pytest.mark.parametrize("content", ["", '{"write": {"/a": {"pi', "[]", '{"write": {"/a": {}}}', "null"])
 def test_an_unreadable_list_of_who_is_at_work_goes(content):
     RWLOCK.write_text(content)
-    assert heal() == [".dvc/tmp/rwlock: unreadable after a kill; removed"]
+    assert repair() == [".dvc/tmp/rwlock: unreadable after a kill; removed"]
     assert not RWLOCK.exists()
 
 
@@ -70,9 +70,9 @@ def test_entries_of_the_dead_go_and_those_of_the_living_stay(live_dvc: int, dead
     others = (user(dead), user(os.getppid() if "dvc" in " ".join(sys.argv) else os.getpid()))
     lock = {"write": {"/a": others[0], "/b": user(live_dvc)}, "read": {"/c": [others[1], user(live_dvc)], "/d": []}}
     RWLOCK.write_text(json.dumps(lock))
-    assert heal() == [".dvc/tmp/rwlock: entries of dead processes; removed"]
+    assert repair() == [".dvc/tmp/rwlock: entries of dead processes; removed"]
     assert json.loads(RWLOCK.read_text()) == {"write": {"/b": user(live_dvc)}, "read": {"/c": [user(live_dvc)]}}
-    assert heal() == []
+    assert repair() == []
 
 
 CUT_OFF = {
@@ -91,12 +91,51 @@ def test_a_lock_file_that_dvc_refuses_is_replaced(content, committed):
         for command in ("init -q", "add dvc.lock", f"{git} commit -qm lock"):
             subprocess.run(["git", *command.split()], check=True)
     LOCK.write_text(CUT_OFF[content])
-    (line,) = heal()
+    (line,) = repair()
     assert line.startswith("dvc.lock: cut off by a kill; ")
     if committed == "sound":
         assert LOCK.read_text() == SOUND
     else:
         assert not LOCK.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("merge other", "your own side (main)"), ("rebase other", "the side that is rebased onto")],
+)
+def test_a_merge_conflict_in_the_lock_file_is_told_as_such(command, told):
+    def git(arguments: str) -> int:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        return subprocess.run(["git", *identity, *arguments.split()], capture_output=True, check=False).returncode
+
+    def commit(text: str) -> None:
+        LOCK.write_text(SOUND.replace("cmd: train", f"cmd: {text}"))
+        assert git("add dvc.lock") == 0
+        assert git(f"commit -qm {text}") == 0
+
+    assert git("init -q -b main") == 0
+    commit("first")
+    git("checkout -qb other")
+    commit("theirs")
+    git("checkout -q main")
+    commit("ours")
+    assert git(command) != 0
+    assert "<<<<<<<" in LOCK.read_text()
+    assert repair() == [f"dvc.lock: a merge conflict; {told} is back; `dvc repro`, then `git add dvc.lock`"]
+    assert ("ours" if command.startswith("merge") else "theirs") in LOCK.read_text()
+
+
+def test_a_cache_that_projects_share_is_repaired_but_for_what_may_be_at_work(tmp_path: Path):
+    subprocess.run(["dvc", "init", "--no-scm", "-q", "--force"], check=True)
+    shared = tmp_path.with_name(f"{tmp_path.name}-shared")
+    subprocess.run(["dvc", "cache", "dir", "-q", "--local", str(shared)], check=True)
+    old, young = (shared / "runs/ab" / name / ".x1y2.tmp" for name in ("abcd", "abce"))
+    for path in (old, young):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    os.utime(old, (0, 0))
+    assert repair() == [f"{shared}/runs: half-written entries (1); removed"]
+    assert list((shared / "runs/ab").iterdir()) == [young.parent]
 
 
 @pytest.mark.parametrize("name", ["lock", "rwlock.lock"])
@@ -107,7 +146,7 @@ def test_beside_a_dvc_at_work_nothing_is_touched(name):
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError, match=rf"process 4711 is at work here.*{name}"):
-            heal()
+            repair()
     assert RWLOCK.exists()
 
 
@@ -120,7 +159,7 @@ def test_half_written_entries_of_the_run_cache_go():
     abandoned.mkdir()
     (abandoned / ".x1y2.tmp").write_text("")
     empty.mkdir()
-    assert heal() == [".dvc/cache/runs: half-written entries (3); removed"]
+    assert repair() == [".dvc/cache/runs: half-written entries (3); removed"]
     assert [path.name for path in entries.iterdir()] == ["0123"]
     assert list(entries.parent.iterdir()) == [entries]  # DVC fails at an empty folder
 
@@ -132,9 +171,9 @@ def test_half_written_outs_go_unless_their_stage_is_at_work():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
     with lock(LOCKS / "train"):
-        assert heal() == []
+        assert repair() == []
     assert all(path.exists() for path in partials)
-    assert len(heal()) == 3
+    assert len(repair()) == 3
     assert not any(path.exists() for path in partials)
     assert not Path("data/raw/.incoming").exists()
     assert downloads.exists()
@@ -144,4 +183,4 @@ def test_half_written_outs_go_unless_their_stage_is_at_work():
 def test_elsewhere_it_says_where_to_run(missing, project: Path):
     Path(missing).rename("away")
     with pytest.raises(InputError, match="run from the folder that holds both"):
-        heal()
+        repair()

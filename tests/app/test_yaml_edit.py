@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,19 @@ def test_dvc_writes_the_same_form(tmp_path: Path, override):
     if not override.endswith("]"):
         pairs = zip(TEXT.splitlines(), params.read_text().splitlines(), strict=True)
         assert sum(old != new for old, new in pairs) == 1
+
+
+def test_dvcs_commands_leave_dvc_yaml_as_it_was(tmp_path: Path):
+    pipeline = tmp_path / "dvc.yaml"
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    stages = list(parse_yaml(pipeline.read_text(), pipeline)["stages"])
+
+    def dvc(*arguments: str) -> None:
+        subprocess.run(["dvc", *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    dvc("init", "--no-scm")
+    dvc("freeze", *stages)
+    assert pipeline.read_text() != (ROOT / "dvc.yaml").read_text()
+    dvc("unfreeze", *stages)
+    assert pipeline.read_text() == (ROOT / "dvc.yaml").read_text()

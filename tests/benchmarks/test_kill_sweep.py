@@ -1,4 +1,4 @@
-"""The real dvc, killed: after healing it ends as if nothing had been. The two quick stages stand for all."""
+"""The real dvc, killed: after repair it ends as if nothing had been. The two quick stages stand for all."""
 
 import os
 import signal
@@ -13,7 +13,6 @@ import psutil
 import pytest
 from killing import Pipeline
 
-from cifar10.app.health.repair import RUNS
 from cifar10.core.locks import LOCKS, lock
 
 REPRO = ("dvc", "repro", "prepare")
@@ -60,7 +59,7 @@ def test_a_stage_ends_with_a_dvc_that_is_killed_alone(pipeline: tuple[Pipeline, 
     with running(checkout, "prepare") as (dvc, stage):
         dvc.kill()
         stage.wait(timeout=10)
-    checkout.heal()
+    checkout.repair()
     assert run(checkout) == expected
 
 
@@ -73,10 +72,10 @@ def test_all_killed_in_the_middle_of_a_write(pipeline: tuple[Pipeline, list[byte
     whole = (checkout.folder / "dvc.lock").read_bytes()
     (checkout.folder / ".dvc/tmp/rwlock").write_text("")
     (checkout.folder / "dvc.lock").write_bytes(whole[:40])
-    for entry in (checkout.folder / RUNS).glob("*/*/*"):
+    for entry in (checkout.folder / ".dvc/cache/runs").glob("*/*/*"):
         entry.unlink()
     assert "dvc" in kill_sweep.finish(checkout.start(*REPRO))  # DVC itself is stuck
-    assert checkout.heal().count("healed: ") >= 3
+    assert checkout.repair().count("repaired: ") >= 3
     assert run(checkout) == expected
 
 
@@ -87,7 +86,7 @@ def test_killed_at_a_write(pipeline: tuple[Pipeline, list[bytes]], monkeypatch):
     monkeypatch.setattr(kill_sweep, "REPRO", REPRO)
     kill = kill_sweep.at_every_write(follow=False)
     assert kill(checkout, 9) == kill_sweep.KILLED
-    checkout.heal()
+    checkout.repair()
     assert run(checkout) == expected
 
 

@@ -117,14 +117,6 @@ def test_running_again_does_nothing(project: Project):
     assert "Data and pipelines are up to date." in output
 
 
-def test_dvcs_commands_leave_the_form_of_dvc_yaml(project: Project):
-    before = project.read("dvc.yaml")
-    project.dvc("freeze", "train")
-    assert project.read("dvc.yaml") != before
-    project.dvc("unfreeze", "train")
-    assert project.read("dvc.yaml") == before
-
-
 def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(project: Project):
     project.run("git", "add", "dvc.lock")
     project.run("git", "commit", "-qm", "run")

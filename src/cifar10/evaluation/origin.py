@@ -8,6 +8,7 @@ records, messages and the report, but into no other out of a stage. Outs name th
 import json
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from cifar10.core.config import PARAMS, parse_yaml, read_params
 from cifar10.engine.provenance import digest_blobs, file_md5, machine, read_log, source_paths
 
 LOCK = Path("dvc.lock")
-CACHE = Path(".dvc/cache/files/md5")
 CODE = ("dvc.yaml", "src")  # with `changed_params`, all that a result is made of but the data
 MAX_COMMITS = 100  # that are searched for a stage's code
 
@@ -88,8 +88,26 @@ def changed_keys(default: dict[str, Any], current: dict[str, Any], prefix: str =
 def committed_out(path: Path) -> bytes | None:
     """The content that a stage's out had in the last commit; None where DVC's cache or the lock file lacks it."""
     md5 = out_md5(_git("show", f"HEAD:./{LOCK}"), path)
-    cached = CACHE / md5[:2] / md5[2:] if md5 else None
+    cached = cached_file(md5) if md5 else None
     return cached.read_bytes() if cached and cached.is_file() else None
+
+
+def cached_file(md5: str) -> Path:
+    """Where DVC's cache has the file of this md5, if it has it."""
+    return cache_dir() / "files/md5" / md5[:2] / md5[2:]
+
+
+def cache_dir() -> Path:
+    """DVC's cache; projects may share one, and copies of the folder (`--temp`, DVC's queue) use the original's.
+
+    DVC is asked, by its command, since importing it takes longer.
+    """
+    with suppress(FileNotFoundError):  # no DVC
+        done = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            path = Path(done.stdout.strip())
+            return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return Path(".dvc/cache")
 
 
 def out_md5(lock: str, path: Path) -> str | None:

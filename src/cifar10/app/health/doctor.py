@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from cifar10.app.health.leftovers import check_leftovers
-from cifar10.app.health.repair import heal
+from cifar10.app.health.repair import repair
 from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
 from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.core.files import mount_point
@@ -39,12 +39,12 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Heal what dead runs left, then look at programs, GPU, disk, credentials and leftovers."""
+    """Repair what dead runs left, then look at programs, GPU, disk, credentials and leftovers."""
     config = load_config(DataConfig, section="data")
     runtime = load_config(RuntimeConfig, section="runtime")
-    healed = [Finding(f"healed: {line}") for line in heal()]
+    repaired = [Finding(f"repaired: {line}") for line in repair()]
     return [
-        *healed, *check_python(), *check_packages(), *check_gpu(runtime), *check_disk(config),
+        *repaired, *check_python(), *check_packages(), *check_gpu(runtime), *check_disk(config),
         *check_credentials(needed=config.source == "kaggle"), *map(Finding, check_leftovers()),
     ]  # fmt: skip
 

@@ -6,8 +6,10 @@ them end with the process that has them. A temporary file of the stages is one t
 """
 
 import json
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,14 +18,15 @@ from typing import Any
 from cifar10.core.config import InputError, parse_yaml
 from cifar10.core.files import atomic_write
 from cifar10.core.locks import LOCKS, lock
+from cifar10.evaluation.origin import cache_dir
 
 PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 TEMPORARY = Path(".dvc/tmp")
-RUNS = Path(".dvc/cache/runs")
 PATIENCE_SECONDS = 3.0  # as DVC itself waits for its locks
+BEING_WRITTEN_SECONDS = 60.0  # an entry of the run cache takes DVC milliseconds
 
 
-def heal() -> list[str]:
+def repair() -> list[str]:
     """Put right what dead runs left in the current folder; what was done, a line for each thing.
 
     Raises:
@@ -34,7 +37,7 @@ def heal() -> list[str]:
         raise InputError(f"{PIPELINE}: not found, or no .dvc beside it; run from the folder that holds both")
     TEMPORARY.mkdir(exist_ok=True)
     with _dvc_kept_out():
-        return [*_heal_rwlock(), *_heal_lock(), *_heal_run_cache(), *_remove_partials()]
+        return [*_repair_rwlock(), *_repair_lock(), *_repair_run_cache(), *_remove_partials()]
 
 
 @contextmanager
@@ -46,7 +49,7 @@ def _dvc_kept_out() -> Iterator[None]:
         yield
 
 
-def _heal_rwlock() -> list[str]:
+def _repair_rwlock() -> list[str]:
     """Drop the list of who is at work if it is unreadable, and from a readable one the entries of the dead."""
     path = TEMPORARY / "rwlock"
     try:
@@ -82,20 +85,36 @@ def _is_alive(user: dict[str, Any]) -> bool:
         return False
 
 
-def _heal_lock() -> list[str]:
+def _repair_lock() -> list[str]:
     """Replace a `dvc.lock` that DVC refuses by git's committed one, or remove it where there is none.
 
     Either leads to the same file: DVC runs what an entry does not vouch for, or takes it out of its cache.
     """
-    if not LOCK.exists() or _is_sound(LOCK.read_bytes()):
+    if not LOCK.exists() or _is_sound(before := LOCK.read_bytes()):
         return []
+    conflict = re.search(rb"^(<<<<<<<|>>>>>>>)( |$)", before, re.MULTILINE)
+    what = f"{LOCK}: {'a merge conflict' if conflict else 'cut off by a kill'}"
     with suppress(FileNotFoundError):  # no git
-        committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False).stdout
+        committed = _git("show", f"HEAD:./{LOCK}")
         if _is_sound(committed):
             atomic_write(LOCK, committed)
-            return [f"{LOCK}: cut off by a kill; git's committed one is back"]
+            side = _whose_side() if conflict else "git's committed one"
+            after = f"; `dvc repro`, then `git add {LOCK}`" if conflict else ""
+            return [f"{what}; {side} is back{after}"]
     LOCK.unlink()
-    return [f"{LOCK}: cut off by a kill; removed, `dvc repro` writes it anew"]
+    return [f"{what}; removed, `dvc repro` writes it anew"]
+
+
+def _whose_side() -> str:
+    """What git's HEAD is while two branches are brought together: in a rebase it is not one's own side."""
+    folder = Path(_git("rev-parse", "--git-dir").decode().strip())
+    rebase = (folder / "rebase-merge").exists() or (folder / "rebase-apply").exists()
+    branch = _git("rev-parse", "--abbrev-ref", "HEAD").decode().strip()
+    return "the side that is rebased onto" if rebase else f"your own side ({branch})"
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], capture_output=True, check=False).stdout
 
 
 def _is_sound(lock: bytes) -> bool:
@@ -110,19 +129,25 @@ def _is_sound(lock: bytes) -> bool:
     return True
 
 
-def _heal_run_cache() -> list[str]:
+def _repair_run_cache() -> list[str]:
     """Remove half-written entries: DVC would take the newest file for one, whatever its name.
 
-    And folders that it made for an entry and left empty: it looks for the newest file in them, and fails.
+    And folders that it made for an entry and left empty: it looks for the newest file in them, and fails. Other
+    projects may share the cache: what is younger than a minute, one of them may be writing.
     """
-    left = sorted(RUNS.glob("*/*/*.tmp"))
+    runs = cache_dir() / "runs"
+    oldest = time.time() - (0 if runs.is_relative_to(TEMPORARY.parent) else BEING_WRITTEN_SECONDS)
+    left = [path for path in sorted(runs.glob("*/*/*.tmp")) if path.stat().st_mtime <= oldest]
     for path in left:
         path.unlink()
-    empty = [folder for folder in sorted(RUNS.glob("*/*")) if folder.is_dir() and not any(folder.iterdir())]
+    folders = [folder for folder in sorted(runs.glob("*/*")) if folder.is_dir() and not any(folder.iterdir())]
+    empty = [
+        folder for folder in folders if folder in {path.parent for path in left} or folder.stat().st_mtime <= oldest
+    ]
     for folder in empty:
         folder.rmdir()
     number = len({*empty, *(path.parent for path in left)})
-    return [f"{RUNS}: half-written entries ({number}); removed"] if number else []
+    return [f"{runs}: half-written entries ({number}); removed"] if number else []
 
 
 def _remove_partials() -> list[str]:

@@ -15,7 +15,6 @@ from cifar10.app.paths import METRICS, MODEL
 from cifar10.core.config import PARAMS, InputError, parse_yaml
 from cifar10.evaluation import origin
 
-RUNS = Path(".dvc/cache/runs")
 PREPARED = Path("data/prepared")
 SPLIT = "data.val_fraction"
 
@@ -51,7 +50,7 @@ def _find_recipe_run() -> tuple[str, str]:
     for run in _runs_like(evaluate, any_data=True):
         split = split_of_model.get(_md5(run["deps"], MODEL))
         md5 = _md5(run["outs"], METRICS)
-        cached = origin.CACHE / md5[:2] / md5[2:]
+        cached = origin.cached_file(md5)
         if split and cached.is_file():
             with suppress(KeyError, ValueError):
                 return _accuracy_in(cached.read_bytes()), f"{SPLIT}={split}"
@@ -64,7 +63,9 @@ def _runs_like(stage: Stage, but: str = "", any_data: bool = False) -> Iterator[
     The code may differ: a comment that was changed makes another run of the same recipe.
     """
     words = stage.get("cmd", "").split()
-    for path in sorted(RUNS.glob("*/*/*"), key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(
+        (origin.cache_dir() / "runs").glob("*/*/*"), key=lambda path: path.stat().st_mtime, reverse=True
+    ):
         text = path.read_text(encoding="utf-8")
         if path.suffix or not words or not all(word in text for word in words):  # with a suffix it is half-written
             continue
