@@ -126,6 +126,7 @@ GZ = pack_tar({"train/1.png": b"one" * 1000}, "gz")
         (b"7z\xbc\xaf\x27\x1c rest", "x: a 7z archive by itself; let data.path be the folder that holds it"),
         (b"Rar!\x1a\x07 rest", "x: a RAR archive by itself; let data.path be the folder that holds it"),
     ],
+    ids=["zip", "empty", "page", "cut tar", "damaged tar", "7z", "rar"],  # a tar.gz has the time in it
 )
 def test_what_is_no_archive_is_one_line(tmp_path: Path, stack: ExitStack, data, expected):
     with pytest.raises(InputError) as error:
