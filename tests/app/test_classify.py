@@ -121,7 +121,8 @@ def test_one_unreadable_picture_does_not_stop_the_others(here: Path, capsys):
         "error: gone.png: No such file or directory",
         "error: notes.png: not a readable picture (known formats: PNG, JPEG, WEBP, AVIF, GIF, BMP, TIFF)",
         "error: bomb.png: 20000x20000 is too large a picture: at most 134 megapixels are read, 536 of a JPEG",
-        "error: empty: no pictures in this folder (.png, .jpg, .jpeg, .jfif, .webp, .avif, .gif, .bmp, .tif, .tiff)",
+        "error: empty: no pictures in this folder; "
+        "they end in .png, .jpg, .jpeg, .jfif, .webp, .avif, .gif, .bmp, .tif, .tiff",
     ]
 
 

@@ -11,9 +11,9 @@ import torch
 from conftest import train_config, write_params
 from torch import nn
 
-from cifar10.core.config import InputError
+from cifar10.core.config import InputError, load_config
 from cifar10.data.dataset import PreparedData
-from cifar10.engine.runtime import Runtime
+from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.models.checkpoint import load_model
 from cifar10.models.ensemble import join, members_of
 from cifar10.stages import train
@@ -141,7 +141,8 @@ def test_what_was_broken_off_goes_on_with_the_member_it_was_at(
     assert not list((here / "logs/resume").iterdir())
     lines = capsys.readouterr().out
     assert "train: member 1/3 (seed 0): trained before" in lines
-    assert f"train: member 2/3 (seed 1): lenet on 38 images, {Runtime(train_config().runtime)}{goes_on}\n" in lines
+    runtime = Runtime(load_config(RuntimeConfig, section="runtime"))
+    assert f"train: member 2/3 (seed 1): lenet on 38 images, {runtime}{goes_on}\n" in lines
 
 
 def test_asked_to_stop_at_the_end_of_a_member_it_does_not_begin_another(

@@ -34,6 +34,7 @@ PREDICT = PredictConfig(batch_size=None, tta="none", tta_below_confidence=1.0)
 
 
 STANDARD_INPUT = "-"
+MOST_KINDS = 4  # of files that are no pictures, that a line about a folder names
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ def _expand(sources: list[str], complain: Callable[[str], None], note: Callable[
                 pictures.append(path)
             else:
                 passed_over[path.suffix.lower() or "without ending"] += 1
-        if passed_over:
-            kinds = ", ".join(f"{kind} {count}" for kind, count in passed_over.most_common())
-            note(f"note: {source}: {passed_over.total()} passed over ({kinds}); pictures end in {', '.join(FORMATS)}")
+        kinds = ", ".join(f"{kind} {count}" for kind, count in passed_over.most_common(MOST_KINDS))
         if not pictures:
-            complain(f"error: {source}: no pictures in this folder ({', '.join(FORMATS)})")
+            found = f", only {kinds}" if kinds else ""
+            complain(f"error: {source}: no pictures in this folder{found}; they end in {', '.join(FORMATS)}")
+        elif passed_over:
+            note(f"note: {source}: {passed_over.total()} passed over ({kinds}); pictures end in {', '.join(FORMATS)}")
         yield from map(str, pictures)
