@@ -9,12 +9,16 @@ PYTHON ?= python3
 VENV := .venv
 RUN := . $(VENV)/bin/activate &&
 
-.PHONY: all environment test table screenshots lock clean
+.PHONY: all repository environment test table screenshots lock clean
 
-all: environment
+all: repository environment
 	@$(RUN) cifar10 doctor --repair-only && dvc repro && echo && cifar10 results
 
 environment: $(VENV)/installed
+
+# Before the gigabytes: whether DVC can work in this folder.
+repository:
+	@PYTHONPATH=src $(PYTHON) -m cifar10.app.health.repository
 
 # --no-deps on both: the lock is complete, and what it does not name must not come in.
 $(VENV)/installed: requirements.lock pyproject.toml

@@ -25,6 +25,11 @@ def test_results_without_a_run_is_one_line(tmp_path: Path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["results"])
     assert stop.value.code == 1
+    where = "run from the folder that holds dvc.yaml"
+    assert capsys.readouterr().err == f"error: reports/eval/metrics.json: not found; {where}\n"
+    Path("dvc.yaml").touch()
+    with pytest.raises(SystemExit):
+        main(["results"])
     assert capsys.readouterr().err == "error: reports/eval/metrics.json: not found; `dvc repro` makes it\n"
 
 

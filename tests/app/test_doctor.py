@@ -23,6 +23,7 @@ def project(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     (tmp_path / "project/.dvc").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project")
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n")
     Path("dvc.yaml").write_text("stages: {}\n")
     write_params(Path("params.yaml"), {})
     shutil.copy(ROOT / "pyproject.toml", ".")

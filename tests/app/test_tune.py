@@ -64,7 +64,7 @@ def test_the_best_set_becomes_a_recipe_and_the_rest_of_the_file_stays(project: P
 
 def test_what_will_not_do_is_told_before_anything_runs(project: Path, capsys, monkeypatch):
     monkeypatch.delattr(session, "run_in_turn")
-    assert refused(capsys, "lr=0..1") == "error: lr=0..1: lr: input should be greater than 0, not '0.0'\n"
+    assert refused(capsys, "lr=0..1") == "error: lr=0..1: lr: input should be greater than 0, not 0.0\n"
     assert "no experiment 'competitor'; there are competition" in refused(capsys, *SPACE, "--experiment", "competitor")
     taken = "error: experiments.yaml: resnet9 is there already, of another origin; choose another --name\n"
     assert refused(capsys, *SPACE, "--name", "resnet9") == taken

@@ -49,7 +49,7 @@ def test_whole_ends_of_a_key_that_takes_fractions_are_fractions():
             "optimizer.betas=.*: a choice is a number, a word, true, false or null",
         ),
         ("learning_rate=0.1..1", "learning_rate: params.yaml has no such key"),
-        ("lr=-1..1", "lr=-1..1: lr: input should be greater than 0, not '-1.0'"),
+        ("lr=-1..1", "lr=-1..1: lr: input should be greater than 0, not -1.0"),
         ("batch_size=0.5..64", "batch_size=0.5..64: batch_size: input should be a valid integer"),
         (
             "augment.cutout_size_pixels=0,big",

@@ -48,13 +48,15 @@ def test_every_parameter_has_a_comment_and_every_field_a_sentence():
     ("overrides", "expected"),
     [
         ({"lr": "fast"}, "lr: input should be a valid number, not 'fast'"),
-        ({"lr": -1}, "lr: input should be greater than 0, not '-1'"),
-        ({"lr": float("nan")}, "lr: input should be a finite number, not 'nan'"),
-        ({"lr": float("inf")}, "lr: input should be a finite number, not 'inf'"),
-        ({"lr": True}, "lr: input should be a valid number, not 'True'"),
-        ({"lr": None}, "lr: input should be a valid number, not 'None'"),
+        ({"lr": -1}, "lr: input should be greater than 0, not -1"),
+        ({"lr": float("nan")}, "lr: input should be a finite number, not nan"),
+        ({"lr": float("inf")}, "lr: input should be a finite number, not inf"),
+        ({"lr": True}, "lr: input should be a valid number, not true"),
+        ({"lr": None}, "lr: input should be a valid number, not null"),
         ({"epochs": 2.5}, "epochs: input should be a valid integer"),
-        ({"epochs": 0}, "epochs: input should be greater than or equal to 1, not '0'"),
+        ({"epochs": 0}, "epochs: input should be greater than or equal to 1, not 0"),
+        ({"epochs": 2.0}, "epochs: input should be a whole number without a point, not 2.0"),
+        ({"schedule.name": None}, "schedule.name: input should be a valid string, not null"),
         ({"epochs": "10"}, "epochs: input should be a valid integer, not '10'"),
         ({"batch_size": 1}, "batch_size: input should be greater than or equal to 2"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
@@ -93,8 +95,8 @@ def test_a_bad_training_parameter_is_one_line_with_its_key(tmp_path: Path, overr
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"ensemble.seeds": 0}, "ensemble.seeds: input should be greater than or equal to 1, not '0'"),
-        ({"ensemble.folds": 1}, "ensemble.folds: input should be 0 (off) or at least 2, not '1'"),
+        ({"ensemble.seeds": 0}, "ensemble.seeds: input should be greater than or equal to 1, not 0"),
+        ({"ensemble.folds": 1}, "ensemble.folds: input should be 0 (off) or at least 2, not 1"),
     ],
 )
 def test_a_bad_ensemble_is_one_line_with_its_key(tmp_path: Path, overrides, expected):

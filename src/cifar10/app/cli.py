@@ -11,6 +11,7 @@ from cifar10.app.commands.arguments import whole_number
 from cifar10.app.kaggle import leaderboard
 from cifar10.app.paths import METRICS, REPORT, SUBMISSION
 from cifar10.core.config import USER_ERRORS, InputError, format_error
+from cifar10.engine.provenance import PIPELINE
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,7 +40,8 @@ def results(options: argparse.Namespace) -> str:
         metrics = json.loads(METRICS.read_bytes())
         lines = [_describe(part, score) for part, score in metrics.items()]
     except FileNotFoundError:
-        raise InputError(f"{METRICS}: not found; `dvc repro` makes it") from None
+        todo = "`dvc repro` makes it" if PIPELINE.exists() else f"run from the folder that holds {PIPELINE}"
+        raise InputError(f"{METRICS}: not found; {todo}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None
     lines += [

@@ -228,7 +228,16 @@ def _describe(error: Any, prefix: tuple[str, ...], kind: type[Config]) -> str:
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"{key}: expected `key: value` lines below it, not {_brief(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}, not {_brief(error['input'])!r}"
+    if error["type"] == "int_type" and isinstance(error["input"], float) and error["input"].is_integer():
+        message = "input should be a whole number without a point"
+    return f"{key}: {message[0].lower()}{message[1:]}, not {_as_yaml(error['input'])}"
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as params.yaml may have it: text in quotes, and null, true and numbers as they are written there."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(_brief(value)) if isinstance(value, str) else _brief(value)
 
 
 def _brief(value: Any) -> str:

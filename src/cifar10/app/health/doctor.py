@@ -13,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from cifar10.app.health.leftovers import check_leftovers
 from cifar10.app.health.repair import repair
+from cifar10.app.health.repository import SHALLOW, is_shallow, repository_fault
 from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
 from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.core.files import mount_point
@@ -44,9 +45,16 @@ def examine() -> list[Finding]:
     runtime = load_config(RuntimeConfig, section="runtime")
     repaired = [Finding(f"repaired: {line}") for line in repair()]
     return [
-        *repaired, *check_python(), *check_packages(), *check_gpu(runtime), *check_disk(config),
+        *repaired, *check_repository(), *check_python(), *check_packages(), *check_gpu(runtime), *check_disk(config),
         *check_credentials(needed=config.source == "kaggle"), *map(Finding, check_leftovers()),
     ]  # fmt: skip
+
+
+def check_repository() -> list[Finding]:
+    """Whether DVC takes the folder for a repository, and whether git has its history."""
+    if fault := repository_fault():
+        return [Finding(fault, True)]
+    return [Finding(f"git: {SHALLOW}")] if is_shallow() else []
 
 
 def check_python() -> list[Finding]:
