@@ -1,10 +1,12 @@
 import json
+import shutil
 import subprocess
 import sys
 import webbrowser
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, write_params
 
 from cifar10.app.cli import METRICS, REPORT, main
 
@@ -18,6 +20,21 @@ def test_results_tell_the_figures_and_the_files(tmp_path: Path, monkeypatch, cap
     assert "validation  accuracy 0.9877   macro F1 0.9000   (1,234 images)" in out
     assert "submissions/submission.csv" in out
     assert "reports/report.html" in out
+
+
+def test_results_tell_what_is_left_in_the_parameters(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    METRICS.parent.mkdir(parents=True)
+    METRICS.write_text("{}")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    for arguments in (("init", "-q"), ("add", "params.yaml"), (*author, "commit", "-qm", "start")):
+        subprocess.run(["git", *arguments], check=True)
+    main(["results"])
+    assert "changed" not in capsys.readouterr().out
+    write_params(tmp_path / "params.yaml", {"ensemble.seeds": 3, "lr": 0.1})
+    main(["results"])
+    assert "changed     lr=0.1 ensemble.seeds=3; `git checkout params.yaml` takes it back\n" in capsys.readouterr().out
 
 
 def test_results_without_a_run_is_one_line(tmp_path: Path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from cifar10.training import loop
 from cifar10.training.fit import fit
 from cifar10.training.optim import Progress
 from cifar10.training.resume import ResumeStore
-from cifar10.training.trainer import Trainer
+from cifar10.training.trainer import Trainer, advice
 
 # Epochs of four steps: 12, 12, 12 and 2 images.
 CONFIG = train_config(model__name="lenet", epochs=3, runtime__checkpoint_minutes=1e-9)
@@ -92,3 +92,10 @@ def test_out_of_memory_names_the_batch_size(tiny_data: PreparedData, monkeypatch
     monkeypatch.setattr(loop, "step", fail)
     with pytest.raises(InputError, match=r"^out of memory with batch_size 12; try batch_size 6, or "):
         fit(tiny_data, CONFIG)
+
+
+def test_the_digits_recipe_on_other_images_is_told():
+    assert "`cifar10 use fast`" in advice(train_config(epochs=4), "kaggle")
+    assert advice(train_config(epochs=4), "sample") == ""
+    assert advice(train_config(epochs=9), "local") == ""
+    assert advice(train_config(epochs=4, augment__horizontal_flip=True), "torchvision") == ""

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from cifar10.app.commands import doctor, experiments, look, tune
 from cifar10.app.commands.arguments import whole_number
+from cifar10.app.experiments.recipes import format_settings
 from cifar10.app.kaggle import leaderboard
 from cifar10.app.paths import METRICS, REPORT, SUBMISSION
 from cifar10.core.config import USER_ERRORS, InputError, format_error
 from cifar10.engine.provenance import PIPELINE
+from cifar10.evaluation.origin import changed_params
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,12 +49,19 @@ def results(options: argparse.Namespace) -> str:
     lines += [
         f"report      {REPORT}",
         f"submission  {SUBMISSION}",
+        *_changed_params(),
         "",
         "next        . .venv/bin/activate       unless it is active already",
         "            dvc exp run -S lr=0.05     another learning rate; `dvc exp show` compares all runs",
         "            README.md                  CIFAR-10 in five commands, to the leaderboard",
     ]
     return "\n".join(lines)
+
+
+def _changed_params() -> list[str]:
+    """A line on the parameters that `-S` or an editor left in params.yaml, for all later runs have them too."""
+    changed = changed_params()
+    return [f"changed     {format_settings(changed)}; `git checkout params.yaml` takes it back"] if changed else []
 
 
 def _describe(part: str, score: dict[str, float]) -> str:

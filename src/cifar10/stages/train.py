@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from cifar10.core.config import EnsembleConfig, load_config
+from cifar10.core.config import PARAMS, EnsembleConfig, load_config, read_params
 from cifar10.core.files import atomic_write
 from cifar10.core.stage import run_stage
 from cifar10.core.tables import write_csv
@@ -19,7 +19,7 @@ from cifar10.training.ensemble import mean_history, plan_members
 from cifar10.training.fit import fit
 from cifar10.training.history import CLOCK, summarize, to_table
 from cifar10.training.resume import resume_store
-from cifar10.training.trainer import TrainConfig
+from cifar10.training.trainer import TrainConfig, advice
 from cifar10.training.utilization import describe_utilization
 
 TIMING_LOG = Path("logs/train_timing.csv")
@@ -35,6 +35,9 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     members = plan_members(data, config, load_config(EnsembleConfig, section="ensemble").seeds)
     runtime = Runtime(config.runtime)
     provenance = {"code": code_digest("train"), "runtime": str(runtime), **machine()}
+
+    if (line := advice(config, read_params(PARAMS)["data"]["source"])) and runtime.world.is_first:
+        print(f"train: {line}", flush=True)
 
     # --- train ---
     stores = [resume_store(member.config, member.data, str(runtime)) for member in members]
