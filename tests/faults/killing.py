@@ -28,7 +28,7 @@ from cifar10.training.fit import fit
 from cifar10.training.resume import ResumeStore
 from cifar10.training.trainer import TrainConfig
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RESULTS = ("models/model.pt", "reports/train/history.csv", "reports/eval/predictions.csv", "submissions/submission.csv")
 OUTS = ("data/raw", "data/prepared", "models", "reports", "submissions", "logs", "dvc.lock", ".dvc/cache", ".dvc/tmp")
 

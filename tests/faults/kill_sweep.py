@@ -1,4 +1,4 @@
-"""Kill trainings and pipelines again and again, let them go on, and compare: `python benchmarks/kill_sweep.py`.
+"""Kill trainings and pipelines again and again, let them go on, and compare: `python tests/faults/kill_sweep.py`.
 
 Pipelines are killed with all their processes or DVC alone, at random moments, and at every N-th write where `strace` is
 installed; `cifar10 doctor --repair-only && dvc repro` must then end with the outs and the dvc.lock of a run left alone.
