@@ -36,8 +36,8 @@ def project(tmp_path: Path, server: StandIn) -> UserFolder:
     project.save_credentials()
     (tmp_path / ".home/tmp").mkdir()
     project.environment["TMPDIR"] = str(tmp_path / ".home/tmp")
-    identity = ["-c", "user.name=student", "-c", "user.email=student@localhost"]
-    for command in (["init", "-q"], ["add", "-A", ":!.home"], [*identity, "commit", "-qm", "as published"]):
+    identity = (["config", "user.name", "student"], ["config", "user.email", "student@localhost"])
+    for command in (["init", "-q"], *identity, ["add", "-A", ":!.home"], ["commit", "-qm", "as published"]):
         subprocess.run(["git", *command], cwd=tmp_path, env=project.variables(), check=True)
     project.succeeds("dvc", "init", "-q")
     params = tmp_path / "params.yaml"
@@ -114,11 +114,26 @@ def test_from_refusal_to_leaderboard(
     assert server.submissions[0]["publicScore"] == f"{public:.5f}"
     assert f"{public:.5f}" in project.succeeds("cifar10", "scores")
 
+    # The final fit has no validation part: the figure is that of the run in which the recipe was chosen.
+    validation = recorded(project)[0]["validation_accuracy"]
+    project.succeeds("dvc", "exp", "run", "-S", "data.val_fraction=0")
+    output = project.succeeds("cifar10", "submit", "--yes")
+    assert f"validation  {float(validation):.4f} (data.val_fraction=0.2)   (" in output
+    final = recorded(project)[-1]
+    assert (final["validation_accuracy"], final["validation_of"]) == (validation, "data.val_fraction=0.1")
+    assert final["experiment"] != "workspace"
+    assert f"validation {float(validation):.4f} of data.val_fraction=0.1" in server.submissions[0]["description"]
+    assert f"{float(validation):.4f} (data.val_fraction=0.1)" in project.succeeds("cifar10", "scores")
+
     # With the token in every place and VERBOSE=1, it went nowhere: no file, no lock, no log, no argument, no output.
     assert project.holds_token() == []
     if Path("/proc/self/cmdline").exists():
         assert all(any(stage in line for line in command_lines) for stage in (b"stages.download", b"stages.predict"))
         assert not any(TOKEN.encode() in line for line in command_lines)
+
+
+def recorded(project: UserFolder) -> list[dict[str, str]]:
+    return list(csv.DictReader((project.folder / "submissions/scores.csv").read_text().splitlines()))
 
 
 def kill_when_half_done(project: UserFolder) -> None:

@@ -8,6 +8,7 @@ import errno
 import functools
 import io
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from cifar10.competition.kaggle_credentials import VARIABLES, check_mode, config_folder, find_credentials
+from cifar10.competition.kaggle_credentials import VARIABLES, Credentials, check_mode, config_folder, find_credentials
 from cifar10.competition.kaggle_errors import (
     AnswerLostError,
     BrokenOffError,
@@ -146,10 +147,12 @@ def _authenticated_api() -> Any:
     check_network_settings()
     credentials = find_credentials()
     if warning := check_mode(credentials):
-        print(f"kaggle: {warning}", flush=True)
+        print(f"kaggle: {warning}", file=sys.stderr)
     with quiet(), _folder_of_our_own():
         try:
             import kaggle  # authenticates; a version that ends the process when that fails must not end ours
+
+            api = kaggle.api
         except requests.RequestException:
             raise
         except (Exception, SystemExit) as error:
@@ -157,24 +160,25 @@ def _authenticated_api() -> Any:
             raise InputError(
                 f"kaggle: the package kaggle {version('kaggle')} cannot be used ({reason}); `pip install -U kaggle`"
             ) from None
-        if not getattr(kaggle.api, "_authenticated", False):
-            _authenticate(kaggle.api)
-    return kaggle.api
+        if not getattr(api, "_authenticated", False):
+            _authenticate(api, credentials)
+    return api
 
 
-def _authenticate(api: Any) -> None:
+def _authenticate(api: Any, credentials: Credentials) -> None:
+    """Let the client say why it has refused its credentials; a login that has expired it deletes."""
     try:
         api.authenticate()
     except SystemExit:  # it prints its help and leaves
-        raise InputError(explain_401()) from None
+        raise InputError(explain_401(credentials)) from None
     except requests.HTTPError as error:
         if is_temporary(error):
             raise
-        raise InputError(explain_401(own_words(error))) from None
+        raise InputError(explain_401(credentials, own_words(error))) from None
     except OSError as error:
         if isinstance(error, requests.RequestException) or error.errno != errno.ENAMETOOLONG:
             raise
-        raise InputError(explain_401()) from None  # it tries the token as a path; the error would quote it
+        raise InputError(explain_401(credentials)) from None  # it tries the token as a path; the error would quote it
 
 
 def check_version() -> None:

@@ -13,15 +13,21 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
-from cifar10.competition.kaggle_credentials import SETTINGS, find_credentials
+from cifar10.competition.kaggle_credentials import SETTINGS, Credentials, find_credentials
 from cifar10.core.config import MAX_LINE_CHARACTERS, PARAMS, InputError
 
 SITE = "https://www.kaggle.com"
 MAX_WORDS_CHARACTERS = 100
 MAX_BODY_BYTES = 1 << 16
-_COUNTS = re.compile(r"daily|per day|today|quota|allowance|24 hours|submission limit|(number of|\d) submissions", re.I)
-_RULES = re.compile(r"\brules?\b", re.I)
-_PHONE = re.compile(r"\bphone\b|verif|\bidentity\b", re.I)
+_COUNTS = re.compile(
+    r"daily|per day|today|tomorrow|24 hours|submission (allowance|limit|quota)|allowed number of submissions"
+    r"|maximum number of submissions|submissions (left|remaining)",
+    re.IGNORECASE,
+)
+_RULES = re.compile(r"\brules?\b", re.IGNORECASE)
+_PHONE = re.compile(
+    r"\bphone\b|\bidentity\b|verif\w+ (your )?(account|e-?mail)|(account|e-?mail) .*verif", re.IGNORECASE
+)
 _ADDRESS = re.compile(r"\w+://\S+|\S*[?&]\S+=\S*")
 
 
@@ -63,7 +69,7 @@ def _explain_refusal(error: Any, status: int, competition: str, attempt: int, wa
         advice = "); run again, for a new address"
         return _line(f"kaggle: {competition}: the file's address was refused ({status}", words, advice)
     if status == 401:
-        return explain_401(words)
+        return explain_401(_credentials(), words)
     if _COUNTS.search(words):
         return _line(f"kaggle: {competition}: refused ({status}", words, "); a daily limit is lifted at 00:00 UTC")
     if _RULES.search(words):
@@ -78,11 +84,8 @@ def _explain_refusal(error: Any, status: int, competition: str, attempt: int, wa
     return _line(f"kaggle: {competition}: refused ({status}", words, f"); see {page}")
 
 
-def explain_401(words: str = "") -> str:
+def explain_401(credentials: Credentials | None, words: str = "") -> str:
     """Credentials that Kaggle does not take (any more), by the place that they are from."""
-    credentials = None
-    with suppress(InputError):
-        credentials = find_credentials()
     if credentials and credentials.is_login:
         advice = "); run `kaggle auth login` again"
         return _line("kaggle: the login of `kaggle auth login` has expired (401", words, advice)
@@ -126,10 +129,15 @@ def redact(text: str, response: requests.Response | None = None) -> str:
     return words[:MAX_WORDS_CHARACTERS].rstrip(" .")
 
 
-def _secrets() -> set[str]:
+def _credentials() -> Credentials | None:
     with suppress(InputError):
-        return set(find_credentials().secrets)
-    return set()
+        return find_credentials()
+    return None
+
+
+def _secrets() -> tuple[str, ...]:
+    credentials = _credentials()
+    return credentials.secrets if credentials else ()
 
 
 def _addresses(response: requests.Response | None) -> list[str]:
