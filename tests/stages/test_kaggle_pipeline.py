@@ -120,10 +120,10 @@ def test_from_refusal_to_leaderboard(
     output = project.succeeds("cifar10", "submit", "--yes")
     assert f"validation  {float(validation):.4f} (data.val_fraction=0.2)   (" in output
     final = recorded(project)[-1]
-    assert (final["validation_accuracy"], final["validation_of"]) == (validation, "data.val_fraction=0.1")
+    assert (final["validation_accuracy"], final["validation_of"]) == (validation, "data.val_fraction=0.2")
     assert final["experiment"] != "workspace"
-    assert f"validation {float(validation):.4f} of data.val_fraction=0.1" in server.submissions[0]["description"]
-    assert f"{float(validation):.4f} (data.val_fraction=0.1)" in project.succeeds("cifar10", "scores")
+    assert f"validation {float(validation):.4f} of data.val_fraction=0.2" in server.submissions[0]["description"]
+    assert f"{float(validation):.4f} (data.val_fraction=0.2)" in project.succeeds("cifar10", "scores")
 
     # With the token in every place and VERBOSE=1, it went nowhere: no file, no lock, no log, no argument, no output.
     assert project.holds_token() == []
