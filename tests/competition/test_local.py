@@ -2,19 +2,23 @@
 
 import gc
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import tiny_image
-from test_competition import config, table
+import torchvision
+from conftest import tiny_image, write_params
+from test_competition import canonical_archive, config, table
 
 from cifar10 import competition
+from cifar10.core.config import InputError
 from cifar10.images.archives import open_images
 from cifar10.images.codec import encode_png
 from cifar10.images.origins import read_origins
+from cifar10.stages import prepare
 
 PNG = {number: encode_png(tiny_image(number, number % 3)) for number in range(1, 13)}
 NUMBER = {data: number for number, data in PNG.items()}
@@ -139,6 +143,29 @@ LAYOUTS: dict[str, tuple[Files, dict[int, int]]] = {
         },
         {1: 6},
     ),
+    "words around the parts": (
+        {n.replace("train/", "seg_train/seg_train/"): i for n, i in CLASSES.items()}
+        | {"seg_test/seg_test/3.png": 5, "seg_pred/4.png": 6},
+        {3: 5},
+    ),
+    "a year behind the parts": (
+        {n.replace("train/", "train2017/"): i for n, i in CLASSES.items()} | {"test2017/3.png": 5},
+        {3: 5},
+    ),
+    "class called train station": (
+        {
+            n.replace("train/dog", "train_station"): i
+            for n, i in {m.replace("train/cat", "cat"): i for m, i in CLASSES.items()}.items()
+        },
+        {},
+    ),
+    "numbers that repeat": ({n.replace("/a", "/1").replace("/b", "/01"): i for n, i in CLASSES.items()}, {}),
+    "validation by folder": (
+        {n: i for n, i in NUMBERED.items() if n not in ("train/3.png", "train/4.png")}
+        | {"trainLabels.csv": "id,label\n1,cat\n2,dog\n"}
+        | {"valid/cat/3.png": 3, "valid/dog/4.png": 4},
+        OWN_IDS,
+    ),
     "class called test": ({n.replace("dog", "test"): i for n, i in CLASSES.items()}, {}),
 }
 
@@ -160,9 +187,173 @@ def test_common_layouts_are_taken(tmp_path: Path, name, form):
     files, test = LAYOUTS[name]
     FORMS[form](tmp_path / "in", files)
     labels, found = fetch(tmp_path, tmp_path / "in")
-    assert labels == {k: v if name != "class called test" else v.replace("dog", "test") for k, v in EXPECTED.items()}
+    dog = {"class called test": "test", "class called train station": "train_station"}.get(name, "dog")
+    assert labels == {image: label.replace("dog", dog) for image, label in EXPECTED.items()}
     assert found == test
     origins = read_origins(tmp_path / "raw", "in")
     for number, image in test.items():
         assert files[origins.images["test", number]] == image
     assert {files[name] for (part, _), name in origins.images.items() if part == "train"} == set(EXPECTED)
+
+
+SAID: dict[str, tuple[Files, list[str]]] = {
+    "other endings, and a class lost": (
+        CLASSES | {f"train/frog/{i}.heic": "x" for i in range(7)} | {"train/stray.png": 5},
+        [
+            "train/: 4 training images of 2 classes",
+            "8 files of train/ left out: .heic 7, no class folder 1; classes without an image: frog",
+        ],
+    ),
+    "deeper folders": (
+        CLASSES | {"train/cat/old/c.png": 5},
+        ["train/: 1 image in deeper folders: the first folder tells the class"],
+    ),
+    "deeper beside a table": (
+        NUMBERED | TABLE | {"train/more/5.png": 5},
+        ["1 file of train/ left out: deeper folders 1"],
+    ),
+    "validation without classes": (
+        CLASSES | {"val/1.png": 5},
+        ["val/: 0 images, none is used for validation", "1 file of val/ left out: no class folder 1"],
+    ),
+    "test images of another format": (CLASSES | {"test/1.heic": "x"}, ["1 file of test/ left out: .heic 1"]),
+    "other folders": (
+        CLASSES | {"extra/1.png": 5, "readme.txt": "x"},
+        ["2 other files left out: extra 1, readme.txt 1"],
+    ),
+    "a table beside classes": (
+        CLASSES | {"trainLabels.csv": LABELS},
+        ["trainLabels.csv is not used: the folders tell"],
+    ),
+    "ids that were given": (CLASSES | {"test/b.png": 5, "test/a.png": 6}, ["test/: ids 1 to 2 given, as names do not"]),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], name):
+    files, lines = SAID[name]
+    fetch(tmp_path, write(tmp_path / "in", files))
+    said = capsys.readouterr().out
+    assert all(line in said for line in lines), said
+
+
+ROWS = "id,label\n1,cat\n2,cat\n"
+REFUSED: dict[str, tuple[Files, str]] = {
+    "bad table": (NUMBERED | {"trainLabels.csv": "id,label\n1,cat\n2;dog\n"}, "/trainLabels.csv: line 3: expected 2"),
+    "another name": (NUMBERED | {"labels.csv": LABELS}, "found labels.csv; is it trainLabels.csv?"),
+    "no labels": (NUMBERED, "/train: no training images of known class (no class folder 4)"),
+    "no training images": ({"test/1.png": 1}, ": holds no competition (found test)"),
+    "two data sets": ({f"{root}/{n}": i for root in "ab" for n, i in CLASSES.items()}, ": several data sets (a/, b/)"),
+    "parts as classes": (
+        {"f1_train/a.png": 1, "f2_train/a.png": 2, "x_test/a.png": 3},
+        ": holds no competition (found f1_train, f2_train",
+    ),
+    "class of the test images alone": (
+        CLASSES | {"test/cat/1.png": 5, "test/Dog/2.png": 6},
+        "/test/Dog: the training images have no class",
+    ),
+    "no such class name": (
+        {n.replace("dog", "dog "): i for n, i in CLASSES.items()},
+        "/train/dog : this folder",
+    ),
+    "id twice": (
+        CLASSES | {"test/1.png": 5, "test/01.png": 6},
+        "/test/1.png: id 1 is there twice (first as test/01.png)",
+    ),
+    "id twice by a table": (NUMBERED | TABLE | {"val/3.png": 5}, "/val/3.png: id 3 is there twice (first as train/3"),
+    "sample of other images": (
+        CLASSES | {"test/1.png": 5, "sampleSubmission.csv": ROWS},
+        "/sampleSubmission.csv: id 2: ",
+    ),
+    "sample of nameless images": (
+        CLASSES | {"test/a.png": 5, "test/b.png": 6, "sampleSubmission.csv": ROWS},
+        "/test/a.png is not named by its id",
+    ),
+    "solution that contradicts": (
+        CLASSES | {"test/cat/1.png": 5, "test/dog/2.png": 6, "solution.csv": ROWS},
+        "/solution.csv: id 2 is 'cat', but the image lies in ",
+    ),
+    "table that contradicts": (
+        {f"train/{label}/{i}.png": i for i, label in EXPECTED.items()} | {"trainLabels.csv": "id,label\n2,cat\n"},
+        "/trainLabels.csv: id 2 is 'cat', but the image lies in ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_told_by_the_users_own_name(tmp_path: Path, name):
+    files, expected = REFUSED[name]
+    with pytest.raises(InputError) as error:
+        fetch(tmp_path, write(tmp_path / "in", files))
+    assert str(error.value).startswith(str(tmp_path / "in"))
+    assert expected in str(error.value)
+    assert ".incoming" not in str(error.value)
+
+
+def test_folders_whose_names_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """One around everything is no obstacle, a class is refused."""
+    root = tmp_path / "in" / os.fsdecode(b"caf\xe9")
+    write(root, CLASSES | {"test/a\rb.png": 5, os.fsdecode(b"test/\xe9.png"): 6})
+    assert fetch(tmp_path, tmp_path / "in") == (EXPECTED, {1: 5, 2: 6})
+    assert "caf\\xe9/train/: 4 training images" in capsys.readouterr().out
+    assert read_origins(tmp_path / "raw", "in").images["test", 1] == "caf\\xe9/test/a\\rb.png"
+    (root / "train/cat").rename(root / "train" / os.fsdecode(b"c\xe2t"))
+    with pytest.raises(InputError, match=r"/train/c\\xe2t: this folder's name cannot be a class"):
+        fetch(tmp_path, tmp_path / "in")
+
+
+def test_parts_and_tables_are_taken_out_of_their_archives(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for part in ("train", "test"):
+        (folder / f"{part}.zip").write_bytes(zip_of({n: i for n, i in NUMBERED.items() if n.startswith(part)}))
+    (folder / "trainLabels.csv.zip").write_bytes(zip_of(TABLE))
+    assert fetch(tmp_path, folder) == (EXPECTED, OWN_IDS)
+    assert read_origins(tmp_path / "raw", "in").images["test", 7] == "test.zip/test/7.png"
+    (tmp_path / "all.zip").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    assert fetch(tmp_path, tmp_path / "all.zip") == (EXPECTED, OWN_IDS)
+
+
+@pytest.mark.parametrize("form", ["folder", "tar.gz"])
+def test_the_canonical_archive_is_taken_if_it_is_the_published_one(tmp_path: Path, monkeypatch, form):
+    for name, value in canonical_archive(tmp_path / "in").items():
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, name, value)
+    archive = tmp_path / "in/cifar-10-python.tar.gz"
+    if form == "folder":
+        with tarfile.open(archive) as opened:
+            opened.extractall(tmp_path / "in", filter="data")
+        archive.unlink()
+    raw = tmp_path / "raw"
+    competition.fetch(config("local", tmp_path / "in"), raw)
+    assert [table(raw / "trainLabels.csv")[i] for i in (1, 5, 9)] == ["airplane", "automobile", "bird"]
+    assert list(table(raw / "solution.csv").values()) == ["dog", "automobile", "bird", "cat"]
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "test_list", [["test_batch", "0" * 32]])
+    with pytest.raises(InputError, match=r"cifar-10-batches-py: not the published CIFAR-10"):
+        competition.fetch(config("local", tmp_path / "in"), raw)
+
+
+LATER: dict[str, tuple[Files, str]] = {
+    "damaged": ({"train/dog/b.png": "oops"}, "in/train/dog/b.png: not a readable PNG image"),
+    "a single image": ({"train/frog/a.png": 5}, "in/train: the class 'frog' has one image only"),
+    "damaged test image": ({"test/x/a.png": "oops"}, "in/test/x/a.png: not a readable PNG image"),
+    "unknown class in a table": (
+        {"test/1.png": 5, "solution.csv": "id,label\n1,mauve\n"},
+        "in/solution.csv: the label 'mauve' is not among the classes of in/train",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_prepare_refuses_is_told_by_the_users_own_name(tmp_path: Path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    files, expected = LATER[name]
+    write(tmp_path / "in", CLASSES | files)
+    write_params(tmp_path / "params.yaml", {"data.source": "local", "data.path": "in", "data.val_fraction": 0.5})
+    competition.fetch(config("local", Path("in")), Path("raw"))
+    with pytest.raises(InputError) as error:
+        prepare.main(Path("raw"), Path("prepared"), Path("data.json"))
+    assert str(error.value).startswith(expected)
+    assert str(error.value).endswith("run `dvc repro -f download`")

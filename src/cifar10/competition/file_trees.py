@@ -62,6 +62,9 @@ class FolderTree(FileTree):
                 name = prefix + entry.name
                 if is_hidden(entry.name):
                     continue
+                if entry.is_symlink() and not Path(entry.path).exists():  # to nowhere, or to itself
+                    self.passed_over["broken links"] += 1
+                    continue
                 if entry.is_dir():
                     real = os.path.realpath(entry.path) if entry.is_symlink() else f"{above[-1]}/{entry.name}"
                     if any(f"{path}/".startswith(f"{real}/") for path in above) or real == "/":
@@ -71,7 +74,7 @@ class FolderTree(FileTree):
                 elif entry.is_file():
                     self.names.append(name)
                 else:
-                    self.passed_over["broken links" if entry.is_symlink() else "no files"] += 1
+                    self.passed_over["neither files nor folders"] += 1
 
     @contextmanager
     def open(self, name: str) -> Iterator[io.BufferedIOBase]:
@@ -258,5 +261,8 @@ def ending(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    """A name with the bytes escaped that are no UTF-8, which cannot be printed or written into a table."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    """A name with all escaped that cannot be printed or written into a table: bytes that are no UTF-8, line breaks."""
+    if name.isprintable():
+        return name
+    text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

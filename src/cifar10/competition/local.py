@@ -83,3 +83,5 @@ def _take_canonical(tree: FileTree, root: str, out: Path) -> None:
     except RuntimeError:
         where = tree.path_of(root).rstrip("/")
         raise InputError(f"{where}: not the published CIFAR-10 (wrong checksum); fetch it again") from None
+    others = len(tree.names) - len(parts.CANONICAL)
+    print(f"download: {tree.path_of(root)}: the canonical CIFAR-10; other files left out: {others:,}")

@@ -40,7 +40,7 @@ class Packing:
         else:
             self._copy("sampleSubmission.csv", self.tables["sampleSubmission.csv"])
         self._say_what_is_left_out()
-        return self.origins
+        return [origin._replace(name=printable(origin.name)) for origin in self.origins]
 
     # --- training and validation images ---
 
@@ -71,27 +71,28 @@ class Packing:
         self.found += [train, validation] if folder else [train]
 
         images = train.images | validation.images
-        ids, given = parts.assign_ids(images, self.tree.shown, by_name=is_numbered)
+        ids, given = parts.assign_ids(images, self.tree.shown, by_name=is_numbered, may_repeat=not is_numbered)
         by_folder = {ids[name]: label for name, label in images.items() if label}
         if self.labels is not None and not given:
             self._compare(by_folder, ids, self.labels, "trainLabels.csv")
-        labels = self.labels if is_numbered and self.labels else by_folder
+        labels = by_folder | self.labels if is_numbered and self.labels else by_folder
         self._pack("train", ids)
         self.origins += [
-            Origin(VALIDATION if name in validation.images else "train", number, printable(name))
-            for name, number in ids.items()
+            Origin(VALIDATION if name in validation.images else "train", number, name) for name, number in ids.items()
         ]
-        if is_numbered:
+        if labels == self.labels:
             self._copy("trainLabels.csv", self.tables["trainLabels.csv"])
         else:
-            self.origins.append(Origin("trainLabels.csv", None, train.folder.rstrip("/") or "."))
+            table = self.tables["trainLabels.csv"] if is_numbered else train.folder
+            self.origins.append(Origin("trainLabels.csv", None, table.rstrip("/")))
             ordered = sorted(labels)
             write_labels(self.out / "trainLabels.csv", ordered, (labels[number] for number in ordered))
-            if self.labels is not None:
+            if self.labels is not None and not is_numbered:
                 print(f"download: {self._path_of('trainLabels.csv')} is not used: the folders tell the classes")
-        self._say(train, f"{len(train.images):,} training images of {len(classes)} classes")
+        self._say(train, f"{_count(len(train.images), 'training image')} of {_count(len(classes), 'class', 'classes')}")
         if folder:
-            self._say(validation, f"{len(validation.images):,} images, the validation part")
+            use = "the validation part" if validation.images else "none is used for validation"
+            self._say(validation, f"{_count(len(validation.images), 'image')}, {use}")
         return labels
 
     def _find_training(self) -> Part:
@@ -105,7 +106,7 @@ class Packing:
             where = tree.path_of(train.folder).rstrip("/")
             raise InputError(f"{where}: no training images of known class ({_list(train.left_out)}){near}; {EXPECTED}")
         for name, label in train.images.items():
-            if (label and not is_label(printable(label))) or printable(label) != label:
+            if label and not is_label(label):
                 where = tree.path_of(name[: name.find(f"{label}/") + len(label)])
                 raise InputError(f"{where}: this folder's name cannot be a class: not UTF-8, padded or not printable")
         return train
@@ -130,15 +131,15 @@ class Packing:
             where = self.tree.path_of(folder or "test").rstrip("/")
             ids, given = parts.assign_ids(test.images, self.tree.shown)
             self._pack("test", ids)
-            self.origins += [Origin("test", number, printable(name)) for name, number in ids.items()]
+            self.origins += [Origin("test", number, name) for name, number in ids.items()]
             test_labels = {ids[name]: label for name, label in test.images.items() if label}
             if folder:
                 self.found.append(test)
-                self._say(test, f"{len(test.images):,} test images, {len(test_labels):,} of them with a label")
+                self._say(test, f"{_count(len(test.images), 'test image')}, {len(test_labels):,} of them with a label")
             if given:
                 numbers = sorted(ids[name] for name in given)
                 span = f"ids {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"id {numbers[0]}"
-                print(f"download: {test.folder}: {span} given to names that are no number; see data/raw/origins.csv")
+                self._say(test, f"{span} given, as names do not tell; data/raw/origins.csv says which file has which")
 
         for table, rows in (("sampleSubmission.csv", self.sample), ("solution.csv", self.solution)):
             missing = sorted((rows or {}).keys() - ids.values())
@@ -181,7 +182,7 @@ class Packing:
     def _copy(self, raw_name: str, name: str) -> None:
         with self.tree.open(name) as source, (self.out / raw_name).open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
-        self.origins.append(Origin(raw_name, None, printable(name)))
+        self.origins.append(Origin(raw_name, None, name))
 
     def _pack(self, part: str, ids: dict[str, int]) -> None:
         write_7z(self.out / f"{part}.7z", self._read(part, ids), compress=False)
@@ -205,8 +206,10 @@ class Packing:
                 count = sum(part.left_out.values())
                 where = printable(part.folder) or self.tree.shown
                 lost = f"; classes without an image: {', '.join(lost)}" if (lost := self._lost(part)) else ""
-                files = "file" if count == 1 else "files"
-                print(f"download: {count:,} {files} of {where} left out: {_list(part.left_out)}{lost}")
+                print(f"download: {_count(count, 'file')} of {where} left out: {_list(part.left_out)}{lost}")
+            if part.deeper:
+                what = f"{_count(part.deeper, 'image')} in deeper folders"
+                self._say(part, f"{what}: the first folder tells the class")
         used = {*self.tables.values(), *self.archives.values()}
         folders = tuple(part.folder for part in self.found)
         beside = Counter(
@@ -215,7 +218,7 @@ class Packing:
             if name not in used and not name.startswith(folders)
         )
         if beside:
-            print(f"download: {sum(beside.values()):,} other files left out: {printable(_list(beside))}")
+            print(f"download: {_count(sum(beside.values()), 'other file')} left out: {printable(_list(beside))}")
         if self.tree.passed_over:
             print(f"download: not followed or read: {_list(self.tree.passed_over)}")
 
@@ -229,8 +232,13 @@ class Packing:
         return sorted(printable(folder) for folder in folders - set(part.images.values()))[:MOST_REASONS]
 
 
+def _count(number: int, one: str, several: str = "") -> str:
+    """`1 image`, `2 images`"""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def _list(counts: Counter[str]) -> str:
-    """`.webp 7, deeper folders 1`"""
+    """`.heic 7, deeper folders 1`"""
     most = counts.most_common(MOST_REASONS)
     rest = len(counts) - len(most)
     return ", ".join([*(f"{name} {count:,}" for name, count in most), *([f"{rest} more kinds"] if rest else [])])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from cifar10.competition.file_trees import ARCHIVE_ENDINGS, ending, is_image
+from cifar10.competition.file_trees import ARCHIVE_ENDINGS, ending, is_image, printable
 from cifar10.core.config import InputError
 from cifar10.core.tables import MAX_ID_DIGITS
 
@@ -24,6 +24,7 @@ TABLES = ("trainLabels.csv", "sampleSubmission.csv", "solution.csv")
 ARCHIVES = ("train.7z", "test.7z")
 CANONICAL = ("batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch")  # Krizhevsky's Python version
 UNLABELLED = ("unknown", "unlabeled", "unlabelled")  # folders of test images that are no class
+PART_OF = {name: part for part, names in FOLDERS.items() for name in names}
 
 _NUMBER = re.compile(rf"0*([0-9]{{1,{MAX_ID_DIGITS}}})")
 
@@ -35,6 +36,7 @@ class Part:
     folder: str  # `train/`; an empty string for all there is
     images: dict[str, str] = field(default_factory=dict)  # name -> class; an empty string where no folder tells it
     left_out: Counter[str] = field(default_factory=Counter)  # reason -> files
+    deeper: int = 0  # images in folders below that of their class
 
     def leave_out(self, name: str, reason: str) -> None:
         """Take an image back."""
@@ -50,6 +52,14 @@ def spelling(name: str) -> str:
     return re.sub(r"[\s_-]", "", name)
 
 
+def _part_by_last_word(folder: str) -> str | None:
+    """The part that a longer name ends with: `seg_train` and `train2017` are `train`, `train_station` is none."""
+    stem = next((folder[: -len(end)] for end in ARCHIVE_ENDINGS if folder.lower().endswith(end)), folder)
+    words = [word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", stem)]
+    parts = [PART_OF[word] for word in words if word in PART_OF]
+    return parts[0] if len(parts) == 1 and words[-1] in PART_OF else None
+
+
 def find_root(names: list[str], path: str) -> str | None:
     """The folder around the parts (`cifar-10/`, or an empty string), the one next to the top; None without any.
 
@@ -62,6 +72,11 @@ def find_root(names: list[str], path: str) -> str | None:
         parent, _, last = folder.rstrip("/").rpartition("/")
         if spelling(last) in FOLDERS["train"]:
             roots.add(f"{parent}/" if parent else "")
+    if not roots:  # seg_train/ beside seg_test/; train2017/ beside val2017/
+        for parent, folders in _subfolders(names).items():
+            parts = [_part_by_last_word(folder) for folder in folders]
+            if parts.count("train") == 1 and {"validation", "test"} & set(parts):
+                roots.add(parent)
     if not roots:
         return None
     depth = min(root.count("/") for root in roots)
@@ -73,13 +88,13 @@ def find_root(names: list[str], path: str) -> str | None:
 
 def find_bare_root(names: list[str]) -> str | None:
     """The folder whose subfolders are classes, or that holds images beside trainLabels.csv: a training part alone."""
-    children: dict[str, set[str]] = defaultdict(set)
-    for folder in _folders(names):
-        parent, _, last = folder.rstrip("/").rpartition("/")
-        children[f"{parent}/" if parent else ""].add(spelling(last))
-    others = {*FOLDERS["validation"], *FOLDERS["test"]}
-    if any(folders & others for folders in children.values()):  # a test part without training images
-        return None
+    children = _subfolders(names)
+    if any(spelling(folder) in PART_OF for folders in children.values() for folder in folders):
+        return None  # a test part without training images
+    for folders in children.values():
+        found = Counter(map(_part_by_last_word, folders))
+        if found["train"] and found["validation"] + found["test"]:
+            return None  # several training parts: fold1_train/, fold2_train/, test1/
     roots = [root for root, folders in children.items() if len(folders) > 1]
     labels = find_table(names, "trainLabels.csv")
     if labels and _direct(names, labels[: labels.rfind("/") + 1]):
@@ -88,22 +103,28 @@ def find_bare_root(names: list[str]) -> str | None:
 
 
 def find_folder(names: list[str], root: str, part: str) -> str | None:
-    """The folder of a part below `root`: `train/`, or as the user spells it."""
-    found = [f for f in _folders(names) if f.startswith(root) and f.count("/") == root.count("/") + 1]
+    """The folder of a part below `root`: `train/`, or as the user spells it; one with images before one without."""
     order = {name: place for place, name in enumerate(FOLDERS[part])}
-    found = [f for f in found if spelling(f[len(root) : -1]) in order]
-    return min(found, key=lambda f: (order[spelling(f[len(root) : -1])], f != f.lower(), len(f), f), default=None)
+    for folders in (_subfolders(names).get(root, []), sorted(_tops(names, root))):
+        found = [folder for folder in folders if spelling(folder) in order]
+        if found:
+            return f"{root}{min(found, key=lambda f: (order[spelling(f)], f != f.lower(), len(f), f))}/"
+        found = [folder for folder in folders if _part_by_last_word(folder) == part]
+        if len(found) == 1:
+            return f"{root}{found[0]}/"
+    return None
 
 
 def find_table(names: Iterable[str], table: str) -> str | None:
     """A table wherever it lies: the nearest to the top, in its own spelling before another."""
-    found = [name for name in names if spelling(name.rpartition("/")[2]) == spelling(table)]
+    tables = (name for name in names if name.lower().endswith(".csv"))
+    found = [name for name in tables if spelling(name.rpartition("/")[2]) == spelling(table)]
     return min(found, key=lambda name: (name.count("/"), not name.endswith(table), name), default=None)
 
 
 def nearest_table(names: Iterable[str]) -> str:
     """`; found labels.csv; is it trainLabels.csv?`, or nothing."""
-    tables = [name for name in names if ".csv" in name.lower() or ending(name) in (".txt", ".tsv", ".xlsx")]
+    tables = [name for name in names if re.search(r"\.csv|\.tsv$|\.xlsx?$|label", name.lower()) and not is_image(name)]
     tables = [name for name in tables if not any(name == find_table(names, table) for table in TABLES)]
     near = difflib.get_close_matches("trainLabels.csv", tables, n=1, cutoff=0.0)
     return f"; found {near[0]}; is it trainLabels.csv?" if near else ""
@@ -126,6 +147,7 @@ def take_training(names: list[str], folder: str, labels: Collection[int] | None)
         label = name[len(start) :].rpartition("/")[0].partition("/")[0]
         if is_numbered == (not label):
             part.images[name] = label
+            part.deeper += name[len(start) :].count("/") > 1
         else:
             part.left_out["deeper folders" if label else "no class folder"] += 1
     return part
@@ -150,20 +172,25 @@ def take_others(names: list[str], folder: str, classes: Collection[str], path: s
             if label and spelling(label) not in UNLABELLED:
                 near = difflib.get_close_matches(label, classes, n=1)
                 hint = f" (but {near[0]!r})" if near else ""
-                raise InputError(f"{path}/{start}{label}: the training images have no class of this name{hint}")
+                where = printable(f"{path}/{start}{label}")
+                raise InputError(f"{where}: the training images have no class of this name{hint}")
             label = ""
         part.images[name] = label
+        part.deeper += bool(label) and name[len(start) :].count("/") > 1
     return part
 
 
-def assign_ids(names: Iterable[str], path: str, by_name: bool = False) -> tuple[dict[str, int], list[str]]:
+def assign_ids(
+    names: Iterable[str], path: str, by_name: bool = False, may_repeat: bool = False
+) -> tuple[dict[str, int], list[str]]:
     """An id for each name, in natural order, and the names whose id had to be given.
 
     A name that is a number is the id (`17.png`, `0017.png`). Where folders repeat numbers they identify nothing, and
     all ids are given: 1, 2, ...; otherwise the given ones follow the largest. With `by_name` none is given.
 
     Raises:
-        InputError: two images of one folder have the same number, or the names do not tell all ids `by_name`.
+        InputError: two images of one folder have the same number (unless such `may_repeat`, as those of training images
+            do), or the names do not tell all ids `by_name`.
     """
     ordered = sorted(names, key=natural)
     ids: dict[str, int] = {}
@@ -174,16 +201,17 @@ def assign_ids(names: Iterable[str], path: str, by_name: bool = False) -> tuple[
         if number:
             ids[name] = int(number[1])
             other = first.setdefault(("" if by_name else folder, ids[name]), name)
-            if other != name:
-                raise InputError(f"{path}/{name}: id {ids[name]} is there twice (first as {other})")
+            if other != name and not may_repeat:
+                raise InputError(printable(f"{path}/{name}: id {ids[name]} is there twice (first as {other})"))
         elif by_name:
-            raise InputError(f"{path}/{name}: not named by its id (train/17.png)")
+            raise InputError(printable(f"{path}/{name}: not named by its id (train/17.png)"))
     if len(set(ids.values())) < len(ids):
         ids = {}
     given = [name for name in ordered if name not in ids]
     largest = max(ids.values(), default=0)
     if given and largest + len(given) >= 10**MAX_ID_DIGITS:
-        raise InputError(f"{path}/{given[0]}: no id is left above {largest}, the largest that names tell")
+        where = printable(f"{path}/{given[0]}")
+        raise InputError(f"{where}: no id is left above {largest}, the largest that names tell")
     free = count(largest + 1)
     return {name: ids[name] if name in ids else next(free) for name in ordered}, given
 
@@ -198,6 +226,20 @@ def _start(names: list[str], folder: str) -> tuple[Part, list[str]]:
     tables = {find_table(inside, table) for table in TABLES}
     others = Counter(ending(name) or "no ending" for name in inside if not is_image(name) and name not in tables)
     return Part(folder, left_out=others), [name for name in inside if is_image(name)]
+
+
+def _subfolders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Folder -> names of the folders in it that have images in or below them; the top is an empty string."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder in _folders(names):
+        parent, _, last = folder.rstrip("/").rpartition("/")
+        found[f"{parent}/" if parent else ""].append(last)
+    return found
+
+
+def _tops(names: Iterable[str], root: str) -> set[str]:
+    """Names of the folders in `root`, those without an image too."""
+    return {name[len(root) :].partition("/")[0] for name in names if name.startswith(root) and "/" in name[len(root) :]}
 
 
 def _folders(names: Iterable[str]) -> list[str]:

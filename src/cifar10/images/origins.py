@@ -50,7 +50,7 @@ class Origins:
 
     def file(self, path: Path) -> str:
         """What to call a raw file."""
-        return f"{self.root}/{self.files[path.name]}" if path.name in self.files else str(path)
+        return f"{self.root}/{self.files[path.name]}".rstrip("/") if path.name in self.files else str(path)
 
     def image(self, archive: Path, member: Member) -> str:
         """What to call an image of an archive; it ends as the image's format asks for."""

@@ -31,7 +31,8 @@ def read_solution(path: Path, classes: list[str], origins: Origins) -> dict[int,
     """Labels of the test images that have one, by id; each is one of `classes`."""
     table = read_table(path, origins.file(path))
     for label in set(table["label"]) - set(classes):
-        raise InputError(f"{origins.file(path)}: the label {label!r} is not among the classes of trainLabels.csv")
+        known = origins.file(path.with_name("trainLabels.csv"))
+        raise InputError(f"{origins.file(path)}: the label {label!r} is not among the classes of {known}")
     return dict(zip(table["id"].tolist(), table["label"].tolist(), strict=True))
 
 
@@ -49,7 +50,8 @@ def match_labels(
         for number in sorted(names.keys() - labels.keys())[:1]:
             raise InputError(f"{origins.image(archive.path, names[number])}: image {number} has no label in {shown}")
     for number in sorted(labels.keys() - names.keys())[:1]:
-        raise InputError(f"{shown}: id {number} has a label, but {archive.shown} has no image {number}")
+        where = "there is" if origins.images else f"{archive.shown} has"  # an archive that the user has not made
+        raise InputError(f"{shown}: id {number} has a label, but {where} no image {number}")
     ids = np.array(sorted(names), dtype=np.int64)
     class_of = {name: number for number, name in enumerate(classes)}
     numbers = [class_of[labels[number]] if number in labels else UNKNOWN for number in ids.tolist()]
