@@ -64,7 +64,7 @@ def test_the_file_of_one_network_says_nothing_of_members(saved: Path):
 
 def test_a_file_from_before_an_option_was_there_opens(saved: Path, trained: TrainedModel):
     content = torch.load(saved, weights_only=True)
-    for option in ("frame_pixels", "dropout_last"):
+    for option in ("frame_pixels", "dropout_last", "widths", "group_convolutions"):
         del content["model"][option]
     buffer = io.BytesIO()
     torch.save(content, buffer)

@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from cifar10.models.fastnet import Whitening, fastnet
+from cifar10.models import count_parameters
+from cifar10.models.fastnet import Shortcut, Whitening, fastnet
 
 
 def test_whitened_patches_are_uncorrelated_with_unit_variance():
@@ -35,3 +36,18 @@ def test_the_stem_is_fixed_and_the_first_filters_pass_their_input_on():
 
 def test_images_of_other_sizes_pass():
     assert fastnet(num_classes=4).eval()(torch.zeros(2, 3, 20, 24)).shape == (2, 4)
+
+
+def test_wider_groups_of_three_convolutions():
+    """By hand: kernels of nine weights, a norm bias for each channel and convolution, and the classifier."""
+    model = fastnet(num_classes=10, widths=[32, 48, 64], group_convolutions=3)
+    kernels = 24 * 32 + 2 * 32 * 32 + 32 * 48 + 2 * 48 * 48 + 48 * 64 + 2 * 64 * 64
+    assert count_parameters(model) == 9 * kernels + 3 * (32 + 48 + 64) + 10 * 64
+    assert model.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_a_shortcut_adds_its_input():
+    shortcut = Shortcut(nn.ReLU(), nn.Flatten(0), nn.Unflatten(0, (1, 1, 1, 3)))
+    assert shortcut(torch.tensor([[[[-1.0, 0.0, 2.0]]]])).tolist() == [[[[-1.0, 0.0, 4.0]]]]
+    inside = [module for module in fastnet(10, group_convolutions=3).modules() if isinstance(module, Shortcut)]
+    assert [sum(isinstance(layer, nn.Conv2d) for layer in shortcut.layers) for shortcut in inside] == [2, 2, 2]

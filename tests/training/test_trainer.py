@@ -98,4 +98,5 @@ def test_the_digits_recipe_on_other_images_is_told():
     assert "`cifar10 use fast`" in advice(train_config(epochs=4), "kaggle")
     assert advice(train_config(epochs=4), "sample") == ""
     assert advice(train_config(epochs=9), "local") == ""
+    assert advice(train_config(epochs=4, model__name="lenet"), "local") == ""
     assert advice(train_config(epochs=4, augment__horizontal_flip=True), "torchvision") == ""

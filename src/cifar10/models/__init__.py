@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -43,6 +43,10 @@ class ModelConfig(Config):
     """cnn2, cnn3: width of a frame around the image, which is then resized to 32x32 again."""
     dropout_last: bool | None
     """dainet1: whether dropout follows the pool of the first group instead of its convolution."""
+    widths: Annotated[list[Annotated[int, Field(ge=24, le=4096)]], Field(min_length=3, max_length=3)] | None
+    """fastnet: channels of its three groups of convolutions."""
+    group_convolutions: Literal[2, 3] | None
+    """fastnet: convolutions in each group; the last two of three have a shortcut around them."""
     initialization: Annotated[str, one_of((*INITIALIZERS, PYTORCH))] | None
     """Any network: how its convolution and linear weights are drawn, a key of INITIALIZERS or `pytorch`."""
     pretrained: str | None

@@ -18,7 +18,8 @@ from cifar10.models.ensemble import join, members_of
 
 FORMAT = "cifar10 model 2"
 _SEAL_CHARACTERS = 64  # a sha256 in hexadecimal
-_NEW_OPTIONS = {"frame_pixels": None, "dropout_last": None}  # of `model`, which older files lack
+# Of `model`, which older files lack.
+_NEW_OPTIONS = {"frame_pixels": None, "dropout_last": None, "widths": None, "group_convolutions": None}
 
 
 @dataclass(frozen=True)

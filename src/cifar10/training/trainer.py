@@ -17,7 +17,7 @@ from cifar10.training.augment import AugmentConfig
 from cifar10.training.history import EpochResult
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
-DIGITS_EPOCHS = 4  # of params.yaml as it comes
+DIGITS_NETWORK, DIGITS_EPOCHS = "resnet18_improved", 4  # of params.yaml as it comes
 STEM_IMAGES = 5_000  # from which a stem learns its filters: 4.8 million patches for 78 numbers
 
 
@@ -50,7 +50,8 @@ class TrainConfig(Config):
 def advice(config: TrainConfig, source: str) -> str:
     """A line for who trains on other images by the recipe of the embedded digits; empty for everyone else."""
     mirrored = config.augment.horizontal_flip or config.augment.alternating_flip
-    if source == "sample" or mirrored or config.epochs > DIGITS_EPOCHS:
+    changed = config.model.name != DIGITS_NETWORK or config.epochs > DIGITS_EPOCHS
+    if source == "sample" or mirrored or changed:
         return ""
     return (
         f"{config.epochs} epochs without mirrored images are the digits' recipe; `cifar10 use fast` writes one for"
