@@ -21,10 +21,12 @@ from kaggle_stand_in import SIGNATURE, TOKEN, StandIn
 from kaggle_user import BIN, UserFolder
 from test_kaggle_download import CASES, QUOTA, Case, failing
 
+from cifar10.app import cli
 from cifar10.app.cli import main
+from cifar10.app.kaggle import sending
 from cifar10.app.kaggle.scores import COLUMNS, Score, find_damage, format_scores, read_scores, write_score
-from cifar10.app.kaggle.sending import NOTE
-from cifar10.app.kaggle.submitted_file import parse_submission, read_packed
+from cifar10.app.kaggle.sending import NOTES, OLD_NOTE
+from cifar10.app.kaggle.submitted_file import parse_submission, unpack
 from cifar10.core.config import InputError
 from cifar10.core.tables import read_table
 
@@ -56,6 +58,7 @@ RunHere = Callable[..., tuple[int, str, str]]
 def run_here(ready: UserFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
     """The command within this process, in the folder of `ready`: its exit code, output and errors."""
     monkeypatch.chdir(ready.folder)
+    monkeypatch.setattr(sending, "PAUSE_SECONDS", 0.1)
     for name, value in ready.server.environment(ready.home).items():
         monkeypatch.setenv(name, value)
 
@@ -308,7 +311,58 @@ def test_the_next_run_takes_over_what_could_not_be_looked_up(run_here: RunHere, 
     assert code == 0
     assert "Kaggle has the file as 1001, nothing is sent" in output
     assert len(server.submissions) == 1
-    assert not NOTE.exists()
+    assert list(NOTES.iterdir()) == []
+
+
+UNANSWERED = {"CreateSubmission": Failure(done=True, drops=True), "ListSubmissions": Failure(503, retry_after="3600")}
+
+
+def test_a_lost_answer_is_remembered_through_other_submissions(
+    run_here: RunHere, ready: UserFolder, server: StandIn
+) -> None:
+    server.behaviour.failures = dict(UNANSWERED)
+    for mistakes in (3, 1):
+        write_submission(ready, mistakes)
+        assert run_here("submit", "--yes", "--message", f"{mistakes} mistakes")[0] == 1
+    (note,) = [note for note in NOTES.iterdir() if "3 mistakes" in note.read_text()]
+    note.rename(OLD_NOTE)  # as an earlier version kept it
+
+    server.behaviour.failures.clear()
+    write_submission(ready, mistakes=0)
+    assert run_here("submit", "--yes", "--wait", "0")[0] == 0
+    for mistakes, reference in ((3, "1001"), (1, "1002")):
+        write_submission(ready, mistakes)
+        code, output, _ = run_here("submit", "--wait", "0")
+        assert (code, f"Kaggle has the file as {reference}, nothing is sent" in output) == (0, True)
+    assert [row.reference for row in read_scores(SCORES)] == ["1003", "1001", "1002"]
+    assert len(server.submissions) == 3
+    assert (list(NOTES.iterdir()), OLD_NOTE.exists()) == ([], False)
+
+
+def test_a_refusal_says_nothing_of_an_earlier_try(run_here: RunHere, server: StandIn) -> None:
+    server.behaviour.failures = dict(UNANSWERED)
+    assert run_here("submit", "--yes", "--message", "first")[0] == 1
+    listed_later, server.submissions = server.submissions, []
+    server.behaviour.failures = {"CreateSubmission": Failure(400, QUOTA)}
+    for message in ("first", "second"):
+        assert "You have used all submissions" in run_here("submit", "--yes", "--message", message)[2]
+    server.submissions = listed_later
+    assert "Kaggle has the file as 1001" in run_here("submit", "--wait", "0")[1]
+    assert list(NOTES.iterdir()) == []
+
+
+def test_what_is_sent_is_what_was_checked(run_here: RunHere, ready: UserFolder, server: StandIn, monkeypatch) -> None:
+    """A run may end, and write another submission.csv, while a person is asked."""
+    content = SUBMISSION.read_bytes()
+
+    def agree(what: str, yes: bool) -> bool:
+        write_submission(ready, mistakes=0, rows=3)
+        return True
+
+    monkeypatch.setattr(cli, "_agrees", agree)
+    assert run_here("submit", "--wait", "0")[0] == 0
+    assert server.uploads == {"blob1": content}
+    assert read_scores(SCORES)[0].sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_what_kaggle_did_not_take_is_sent_again(run_here: RunHere, server: StandIn) -> None:
@@ -387,14 +441,28 @@ def pack(name: str, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_file_of_another_run_is_recorded_without_this_ones_figures(run_here: RunHere, server: StandIn) -> None:
-    header, *rows = SUBMISSION.read_bytes().splitlines(keepends=True)
-    other = Path("other.csv")
-    other.write_bytes(header + b"".join(reversed(rows)).replace(b"1,", b"1,"))  # in another order: another file
+def test_a_file_of_another_run_is_recorded_without_this_ones_figures(
+    run_here: RunHere, ready: UserFolder, server: StandIn
+) -> None:
+    mine = SUBMISSION.read_bytes()
+    write_submission(ready, mistakes=1)
+    SUBMISSION.rename("other.csv")
+    SUBMISSION.write_bytes(mine)
     assert run_here("submit", "other.csv", "--yes", "--wait", "20")[0] == 0
     (row,) = read_scores(SCORES)
-    assert (row.experiment, row.validation_accuracy, row.public) == ("", "", "0.86667")
+    assert (row.experiment, row.commit, row.validation_accuracy, row.public) == ("", "", "", "0.93333")
     assert server.submissions[0]["description"] == "other.csv"
+
+    Path("copy.csv").write_bytes(mine)  # this run's file, whatever it is called
+    assert run_here("submit", "copy.csv", "--yes", "--wait", "0")[0] == 0
+    assert [row.experiment for row in read_scores(SCORES)] == ["", "workspace"]
+
+
+def test_rows_in_another_order_are_taken(run_here: RunHere, server: StandIn) -> None:
+    header, *rows = SUBMISSION.read_bytes().splitlines(keepends=True)
+    Path("sorted.csv").write_bytes(header + b"".join(reversed(rows)))
+    assert run_here("submit", "sorted.csv", "--yes", "--wait", "20")[0] == 0
+    assert read_scores(SCORES)[0].public == "0.86667"
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".gz"])
@@ -419,10 +487,11 @@ def test_packed_files_are_checked_inside_and_sent_as_they_are(suffix, run_here: 
 def test_a_zip_holds_one_file(tmp_path: Path) -> None:
     path = tmp_path / "two.zip"
     path.write_bytes(pack("a.csv", b""))
+    assert unpack(path.read_bytes(), path) == b""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("b.csv", "")
     with pytest.raises(InputError, match="holds 2 files; Kaggle scores a zip of one"):
-        read_packed(path)
+        unpack(path.read_bytes(), path)
 
 
 def test_columns_are_found_by_their_names(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cifar10.app.kaggle.scores import (
 )
 from cifar10.app.kaggle.sending import Sent, forget, send, take_over
 from cifar10.app.kaggle.submissions import Submission, authenticate, format_limits, look_up
-from cifar10.app.kaggle.submitted_file import Origin, find_origin, parse_submission, read_packed
+from cifar10.app.kaggle.submitted_file import Origin, find_origin, parse_submission, read_file, unpack
 from cifar10.competition.kaggle_client import WHAT_IS_LISTED
 from cifar10.core.config import PARAMS, DataConfig, InputError, load_config
 from cifar10.core.locks import LOCKS, lock
@@ -51,24 +51,27 @@ def submit(
     """
     # --- check the file ---
     competition = _competition_of(load_config(DataConfig, section="data"))
-    content = read_packed(file)
-    check_submission(parse_submission(content, file), SAMPLE, set(read_table(LABELS)["label"]), file)
-    digest = hashlib.sha256(content).hexdigest()
+    content = read_file(file)
+    table = unpack(content, file)
+    check_submission(parse_submission(table, file), SAMPLE, set(read_table(LABELS)["label"]), file)
+    digest = hashlib.sha256(table).hexdigest()
     _refuse_repetition(file, digest, again)
-    origin = find_origin(content)
+    origin = find_origin(table)
     message = _encodable(message) if message else describe(file, origin)
 
-    # --- ask ---
-    authenticate(competition)
-    sent = Sent(competition, digest, file.name, file.stat().st_size, message)
-    reference = take_over(sent, [row.reference for row in read_scores(SCORES)])
-    if reference is None and not confirm(f"{file} to {competition} as {message!r}; {format_limits(competition)}"):
-        raise InputError(f"{file}: not submitted")
-
-    # --- send and record, one process at a time ---
-    with lock(LOCKS / "submit"):
+    with lock(LOCKS / "submit"):  # one process at a time
         _refuse_repetition(file, digest, again)  # another one may have sent it meanwhile
-        reference = reference or send(file, sent, [row.reference for row in read_scores(SCORES)])
+        recorded = [row.reference for row in read_scores(SCORES)]
+
+        # --- ask ---
+        authenticate(competition)
+        sent = Sent(competition, digest, file.name, len(content), message)
+        reference = take_over(sent, recorded)
+        if reference is None and not confirm(f"{file} to {competition} as {message!r}; {format_limits(competition)}"):
+            raise InputError(f"{file}: not submitted")
+
+        # --- send and record ---
+        reference = reference or send(content, sent, recorded)
         row = Score(
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             reference=reference,
@@ -83,7 +86,7 @@ def submit(
             write_score(SCORES, row)
         except OSError as error:
             raise InputError(f"{SCORES}: {error.strerror}; Kaggle took the file: mend this, {WHAT_IS_LISTED}") from None
-        forget()
+        forget(sent)
 
     # --- wait for the score ---
     answer = _wait(competition, row.reference, wait_seconds)

@@ -28,32 +28,44 @@ class Origin:
     validation_of: str = ""
 
 
-def read_packed(file: Path) -> bytes:
-    """The table's bytes: the file's own, or those inside of a `.gz` or of a `.zip` of one file, as Kaggle takes them.
+def read_file(file: Path) -> bytes:
+    """The file's bytes, which are read once: what is checked is what is sent, whatever is written there meanwhile.
 
     Raises:
-        InputError: there is no such file, it is damaged, or holds something else.
+        InputError: there is no such file, or it is too large.
+    """
+    try:
+        with file.open("rb") as opened:
+            return _within_limit(opened.read(MAX_BYTES + 1), file)
+    except FileNotFoundError:
+        raise InputError(f"{file}: not found") from None
+
+
+def unpack(content: bytes, file: Path) -> bytes:
+    """The table's bytes: all, or those inside of a `.gz` or of a `.zip` of one file, as Kaggle takes them.
+
+    Raises:
+        InputError: it is damaged, or holds something else.
     """
     try:
         if file.suffix.lower() == ".gz":
-            with gzip.open(file) as opened:
+            with gzip.open(io.BytesIO(content)) as opened:
                 content = opened.read(MAX_BYTES + 1)
         elif file.suffix.lower() == ".zip":
-            content = _read_zip(file)
-        else:
-            with file.open("rb") as plain:
-                content = plain.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError(f"{file}: not found") from None
+            content = _read_zip(content, file)
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise InputError(f"{file}: cannot be unpacked; damaged, or locked with a password?") from None
+    return _within_limit(content, file)
+
+
+def _within_limit(content: bytes, file: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise InputError(f"{file}: holds more than {MAX_BYTES >> 20} MiB; no table of ids and labels")
     return content
 
 
-def _read_zip(file: Path) -> bytes:
-    with zipfile.ZipFile(file) as archive:
+def _read_zip(content: bytes, file: Path) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         if len(names) != 1:
             raise InputError(f"{file}: holds {len(names)} files; Kaggle scores a zip of one")
