@@ -13,6 +13,7 @@ from cifar10.core.config import InputError
 from cifar10.data.batches import normalize
 from cifar10.data.dataset import ImageSet, PreparedData, channel_statistics
 from cifar10.engine.reproducibility import derive_seed, seed_globals
+from cifar10.engine.runtime import Runtime
 from cifar10.models import build_model
 from cifar10.training.augment import augment
 from cifar10.training.fit import fit, seconds_left
@@ -177,6 +178,19 @@ def test_compiled_training_follows_eager_training(tiny_data: PreparedData):
     for eager, compiled in zip(*histories, strict=True):
         assert compiled.train_loss == pytest.approx(eager.train_loss, rel=1e-3)
         assert compiled.val_loss == pytest.approx(eager.val_loss, rel=1e-3)
+
+
+def test_a_compiler_that_does_not_work_is_one_line():
+    import torch._inductor.config as inductor  # here: it takes seconds, which the other tests do without
+
+    torch.compiler.reset()
+    with (
+        inductor.patch({"cpp.cxx": ("false",), "fx_graph_cache": False}),
+        pytest.raises(
+            InputError, match=r"runtime\.compile: nothing can be compiled here \(InvalidCxx.*; install g\+\+"
+        ),
+    ):
+        Runtime(train_config(runtime__compile="default").runtime).compiled(torch.nn.Identity())
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -90,13 +89,16 @@ class Runtime:
         """The model compiled for batches of one shape, or itself.
 
         Raises:
-            InputError: torch.compile has no compiler to build its code with.
+            InputError: torch.compile cannot build its code here, as without a C++ compiler.
         """
         if self.compile == "none":
             return model
-        compilers = [os.environ.get("CXX"), "g++", "clang++"]
-        if not any(shutil.which(name) for name in compilers if name):
-            raise InputError(f"{PARAMS}: runtime.compile: no C++ compiler here; install g++ or clang++, or use none")
+        try:
+            torch.compile(torch.neg)(torch.ones(2, device=self.device))  # its compiler is only asked for when code runs
+        except Exception as error:  # whatever its backends raise: there is no public class for it
+            reason = str(error).partition("\n")[0]
+            advice = "install g++ (or name another compiler in CXX), or use none"
+            raise InputError(f"{PARAMS}: runtime.compile: nothing can be compiled here ({reason}); {advice}") from None
         return torch.compile(model, dynamic=False, mode=self.compile)  # pyright: ignore[reportReturnType]
 
     def in_precision(self, precision: str) -> "Runtime":
