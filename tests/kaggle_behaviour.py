@@ -17,6 +17,7 @@ class Failure:
     body: str | None = None  # in the place of JSON with the message
     drops: bool = False  # the connection ends without an answer
     hangs: bool = False  # there is no answer until the visitor leaves
+    drips: bool = False  # the answer has no end, and comes byte by byte
     done: bool = False  # CreateSubmission does its work, and only its answer is lost
 
 

@@ -223,6 +223,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.rfile.read(1)  # until the visitor leaves
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+        elif failure.drips:
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.1)
         elif failure.body is not None:
             self._send_body(failure.body.encode(), failure.status, {"Content-Type": "text/html"})
         else:

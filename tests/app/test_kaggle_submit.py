@@ -11,7 +11,6 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from test_kaggle_download import CASES, QUOTA, Case, failing
 from cifar10.app import cli
 from cifar10.app.cli import main
 from cifar10.app.kaggle import sending
-from cifar10.app.kaggle.scores import COLUMNS, Score, find_damage, format_scores, read_scores, write_score
+from cifar10.app.kaggle.scores import COLUMNS, read_scores
 from cifar10.app.kaggle.sending import NOTES, OLD_NOTE
 from cifar10.app.kaggle.submitted_file import parse_submission, unpack
 from cifar10.core.config import InputError
@@ -149,6 +148,10 @@ NO_REASON = (
     "kaggle: submission 1001 was marked as an error: no reason given; "
     "see https://www.kaggle.com/competitions/cifar-10/submissions"
 )
+NO_SCORE = "submit: no score yet; `cifar10 scores` asks again (submissions/scores.csv has the row)"
+TAKEN_OVER = "submit: an earlier answer was lost; Kaggle has the file as 1001, nothing is sent"
+SENT_AGAIN = "submit: an earlier answer was lost, and Kaggle lists no such submission: it is sent again"
+UNLISTED = "1001: Kaggle does not list it in cifar-10: deleted, or another account's"
 WRONG_SOURCE = "params.yaml: data.source: sample lacks the competition's test images; choose kaggle or local"
 
 NOT_TAKEN = {
@@ -189,8 +192,9 @@ def test_limits_are_a_hint(ready: UserFolder, server: StandIn) -> None:
     refused = ready.run(*SUBMIT)
     assert "this is the first submission" in refused.stdout
     assert "kaggle: cifar-10: refused (400: You have used all" in refused.stderr
-    server.reset().failures["GetSubmissionLimits"] = Failure(500)
-    assert "submissions left today: not known" in ready.succeeds(*SUBMIT)
+    for trouble in (Failure(500), Failure(200, body="null")):
+        server.reset().failures["GetSubmissionLimits"] = trouble
+        assert "submissions left today: not known" in ready.run("cifar10", "submit").stdout
 
 
 def test_asks_before_a_submission_is_spent(ready: UserFolder, server: StandIn) -> None:
@@ -250,6 +254,7 @@ TROUBLE = {
     "503": Failure(503),
     "dropped connection": Failure(drops=True),
     "no answer": Failure(hangs=True),
+    "an answer without end": Failure(drips=True),
     "login page": Failure(200, body="<html><title>Log in</title></html>"),
     "refused": Failure(403),
 }
@@ -261,7 +266,7 @@ def test_trouble_while_waiting_undoes_nothing(name: str, run_here: RunHere, serv
     started = time.monotonic()
     code, output, error = run_here("submit", "--yes", "--wait", "1")
     assert (code, error) == (0, "")
-    assert "submit: no score yet; `cifar10 scores` asks again (submissions/scores.csv has the row)" in output
+    assert f"{NO_SCORE}\n" in output
     assert time.monotonic() - started < 30
     assert [row.status for row in read_scores(SCORES)] == ["pending"]
 
@@ -309,7 +314,7 @@ def test_the_next_run_takes_over_what_could_not_be_looked_up(run_here: RunHere, 
     server.behaviour.failures.clear()
     code, output, _ = run_here("submit", "--wait", "20")  # nothing to ask: nothing is sent
     assert code == 0
-    assert "Kaggle has the file as 1001, nothing is sent" in output
+    assert f"{TAKEN_OVER}\n" in output
     assert len(server.submissions) == 1
     assert list(NOTES.iterdir()) == []
 
@@ -370,7 +375,7 @@ def test_what_kaggle_did_not_take_is_sent_again(run_here: RunHere, server: Stand
     assert "run the same command again" in run_here("submit", "--yes")[2]
     code, output, _ = run_here("submit", "--yes", "--wait", "0")
     assert code == 0
-    assert "Kaggle lists no such submission: it is sent again" in output
+    assert f"{SENT_AGAIN}\n" in output
     assert len(server.submissions) == 1
 
 
@@ -397,7 +402,7 @@ def test_two_at_once_send_a_file_once(ready: UserFolder, server: StandIn) -> Non
 
 
 def test_a_score_that_is_no_number_is_shown_as_it_is(run_here: RunHere, server: StandIn) -> None:
-    server.behaviour.changes = {"publicScore": "N/A", "privateScore": None}
+    server.behaviour.changes = {"publicScore": "N/A\ud800", "privateScore": None}
     code, output, _ = run_here("submit", "--yes", "--wait", "20")
     assert code == 0
     assert "public      N/A\nprivate     \nvalidation  0.9250\n" in output
@@ -412,7 +417,7 @@ def test_a_row_that_kaggle_does_not_list_is_told(run_here: RunHere, server: Stan
     server.submissions.clear()
     code, output, _ = run_here("scores")
     assert code == 0
-    assert "1001: Kaggle does not list it in cifar-10: deleted, or another account's" in output
+    assert f"{UNLISTED}\n" in output
     assert [row.status for row in read_scores(SCORES)] == ["unlisted"]
     server.submissions += listed
     run_here("scores")
@@ -497,59 +502,3 @@ def test_a_zip_holds_one_file(tmp_path: Path) -> None:
 def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
     table = parse_submission(b'label,id\r\ncat,1\r\n"dog",2\r\n\r\n', tmp_path)
     assert table.to_dict("list") == {"id": [1, 2], "label": ["cat", "dog"]}
-
-
-# The table of scores -----------------------------------------------------------------------------------------------
-
-
-def score(reference: str, public: str, status: str = "complete", validation: str = "0.95") -> Score:
-    return Score(
-        "2026-01-31T12:00:00Z", reference, "workspace", "abc1234", "0" * 64, validation, public, public, status
-    )
-
-
-def test_scores_file_keeps_every_row_and_replaces_by_reference(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = Path("scores.csv")
-    assert read_scores(path) == []
-    write_score(path, score("1", "", "pending"))
-    write_score(path, score("2", "0.91"))
-    write_score(path, score("1", "0.93"))
-    assert read_scores(path) == [score("1", "0.93"), score("2", "0.91")]
-
-
-def test_scores_table_is_best_first_with_the_gap() -> None:
-    rows = [score("1", "0.91"), score("2", "", "pending"), score("3", "0.955"), score("4", "0.8", validation="")]
-    lines = [line.split() for line in format_scores(rows).splitlines()]
-    assert [line[-1] for line in lines] == ["reference", "3", "1", "4", "2"]
-    assert lines[1][:4] == ["0.955", "0.955", "0.9500", "-0.0050"]
-
-
-DAMAGED = [b"<<<<<<< HEAD", b"a,b", b"t,1,e,c,s,high,0.9,0.9,complete", b't,1,"e,c', b"\xff\xfe"]
-
-
-@pytest.mark.parametrize("line", DAMAGED)
-def test_a_damaged_line_names_itself_and_costs_no_other_row(line: bytes, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_score(SCORES, score("1", "0.9"))
-    SCORES.write_bytes(SCORES.read_bytes() + line + b"\n\n")
-    write_score(SCORES, score("2", "N/A"))
-    write_score(SCORES, score("1", "0.95"))
-    assert read_scores(SCORES) == [score("1", "0.95"), score("2", "N/A")]
-    assert find_damage(SCORES) == [f"{SCORES}: line 3: not a row of this table"]
-    assert line in SCORES.read_bytes().splitlines()
-
-
-def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "scores.csv"
-    path.write_text(",".join(COLUMNS[:-1]) + "\nt,1,e,c,s,0.9,0.8,0.7,complete\n\n")
-    (row,) = read_scores(path)
-    assert (row.public, row.validation_of) == ("0.8", "")
-    assert find_damage(path) == []
-
-
-def test_writers_take_turns(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: write_score(SCORES, score(str(n), "0.9")), range(16)))
-    assert {row.reference for row in read_scores(SCORES)} == {str(n) for n in range(16)}

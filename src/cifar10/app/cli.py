@@ -46,6 +46,7 @@ def results(options: argparse.Namespace) -> str:
         raise InputError(f"{METRICS}: not found; {todo}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None
+    lines = lines or ["validation  none: the network was trained on every labelled image"]
     lines += [
         f"report      {REPORT}",
         f"submission  {SUBMISSION}",

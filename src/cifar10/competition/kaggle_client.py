@@ -82,7 +82,7 @@ def call(
             trouble = status or ("connection lost" if lost else type(error).__name__)
             again = status == 429 if once else is_temporary(error) and (attempt > 1 or not unreachable)
             if not again or attempt == attempts or wait > MAX_WAIT_SECONDS:
-                if once and not unreachable and (not status or status >= 500):
+                if once and not unreachable and status != 429 and (not status or is_temporary(error)):
                     raise AnswerLostError(f"kaggle: broke off ({trouble}); {WHAT_IS_LISTED}") from None
                 longer = wait if wait > MAX_WAIT_SECONDS else None
                 raise InputError(explain(error, competition, attempt, longer)) from None

@@ -4,11 +4,12 @@ The words are told without the secret that the client was called with, and witho
 whoever has one of those can fetch or replace the file.
 """
 
+import html
 import json
 import re
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
@@ -19,15 +20,16 @@ from cifar10.core.config import MAX_LINE_CHARACTERS, PARAMS, InputError
 SITE = "https://www.kaggle.com"
 MAX_WORDS_CHARACTERS = 100
 MAX_BODY_BYTES = 1 << 16
-_COUNTS = re.compile(
-    r"daily|per day|today|tomorrow|24 hours|submission (allowance|limit|quota)|allowed number of submissions"
-    r"|maximum number of submissions|submissions (left|remaining)",
-    re.IGNORECASE,
-)
-_RULES = re.compile(r"\brules?\b", re.IGNORECASE)
-_PHONE = re.compile(
-    r"\bphone\b|\bidentity\b|verif\w+ (your )?(account|e-?mail)|(account|e-?mail) .*verif", re.IGNORECASE
-)
+
+# What words are about: all patterns of a tuple are in them. "The competition closed today" is about no quota.
+_DAY = r"daily|per day|a day|each day|today|tomorrow|24 hours|midnight|hours from now"
+_QUOTA = r"limit|quota|allowance|\bused\b|exceed|reached|maximum|number of|too many|\bleft\b|remaining"
+_SUBMISSIONS = r"submissions? (allowance|quota|limit|left|remaining)|number of submissions|used .*submissions"
+_SIZE = r"\bsize\b|bytes|\d ?[kmg]i?b\b"
+_RULES = r"\brules?\b", r"accept|agree|consent|acknowledg"
+_ACCOUNT = r"phone|identity|account|e-?mail", r"verif|\bphone number\b"
+_NO_COMPETITION = r"^(404 )?(not found)?$|competition"
+_NO_PERMISSION = r"^(403 )?(forbidden|access denied)?$|permission|not authori[sz]ed"
 _ADDRESS = re.compile(r"\w+://\S+|\S*[?&]\S+=\S*")
 
 
@@ -51,6 +53,8 @@ def explain(error: BaseException, competition: str, attempt: int = 1, wait_secon
         return "kaggle: the proxy asks for a user name and password (407); https_proxy takes http://NAME:PASSWORD@HOST"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "kaggle: no connection to Kaggle; check network and proxy, then run again"
+    if isinstance(error, ImportError):
+        return f"kaggle: the package kaggle cannot be used ({redact(str(error))}); `pip install -U kaggle`"
     if isinstance(error, SystemExit):
         return "kaggle: the package kaggle gave up without a reason; run again, or update it"
     return f"kaggle: an answer that makes no sense ({type(error).__name__}); run again, or update the package kaggle"
@@ -70,18 +74,23 @@ def _explain_refusal(error: Any, status: int, competition: str, attempt: int, wa
         return _line(f"kaggle: {competition}: the file's address was refused ({status}", words, advice)
     if status == 401:
         return explain_401(_credentials(), words)
-    if _COUNTS.search(words):
+    if not _are_about(words, _SIZE) and (_are_about(words, _DAY, _QUOTA) or _are_about(words, _SUBMISSIONS)):
         return _line(f"kaggle: {competition}: refused ({status}", words, "); a daily limit is lifted at 00:00 UTC")
-    if _RULES.search(words):
+    if _are_about(words, *_RULES):
         return _line(f"kaggle: {competition}: no access ({status}", words, f"); accept the rules at {page}/rules")
-    if _PHONE.search(words):
+    if _are_about(words, *_ACCOUNT):
         return _line(f"kaggle: {competition}: no access ({status}", words, f"); verify the account at {SITE}/settings")
-    if status == 404:
+    if status == 404 and _are_about(words, _NO_COMPETITION):
         advice = f"); {PARAMS}: data.competition is the end of its web address"
         return _line(f"kaggle: no competition {competition!r} (404", words, advice)
     if status == 403:
-        return _line(f"kaggle: {competition}: no access (403", words, f"); is data.competition right? see {page}")
+        advice = "is data.competition right? see" if _are_about(words, _NO_PERMISSION) else "see"
+        return _line(f"kaggle: {competition}: no access (403", words, f"); {advice} {page}")
     return _line(f"kaggle: {competition}: refused ({status}", words, f"); see {page}")
+
+
+def _are_about(words: str, *patterns: str) -> bool:
+    return all(re.search(pattern, words, re.IGNORECASE) for pattern in patterns)
 
 
 def explain_401(credentials: Credentials | None, words: str = "") -> str:
@@ -103,7 +112,7 @@ def _line(before: str, words: str, after: str) -> str:
 
 
 def own_words(error: Any) -> str:
-    """What the server says in a refusal's body: JSON's message, XML's, the title of a page, else its status line."""
+    """What the server says in a refusal's body: a message, a page's title, or text; else its status line."""
     response, body = error.response, ""
     with suppress(requests.RequestException, RuntimeError):  # the second: the client has read a part of it
         body = next(response.iter_content(MAX_BODY_BYTES), b"").decode(errors="replace")
@@ -113,9 +122,10 @@ def own_words(error: Any) -> str:
     for _ in range(2):  # {"error": {"message": ...}} is told as {"message": ...} is
         said = said.get("message") or said.get("error") if isinstance(said, dict) else said
     if not isinstance(said, str):
-        tagged = re.search(r"<(Message|title)>(.*?)</\1>", body, re.IGNORECASE | re.DOTALL)
-        said = tagged[2] if tagged else response.reason
-    return redact(said or "", response)
+        tagged = re.search(r"<(Message|title)[^>]*>(.*?)</\1>", body, re.IGNORECASE | re.DOTALL)
+        is_text = not body.lstrip().startswith(("<", "{", "["))
+        said = html.unescape(tagged[2]) if tagged else body if is_text else ""
+    return redact(said if said.strip() else response.reason or "", response)
 
 
 def redact(text: str, response: requests.Response | None = None) -> str:
@@ -123,8 +133,8 @@ def redact(text: str, response: requests.Response | None = None) -> str:
     for secret in sorted(_secrets(), key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     for address in _addresses(response):
-        for _, value in parse_qsl(urlsplit(address).query):
-            text = text.replace(value, "[address]") if len(value) > 3 else text
+        for part in sorted(_parts(address), key=len, reverse=True):
+            text = text.replace(part, "[address]")
     words = " ".join(_ADDRESS.sub("[address]", text).split())
     return words[:MAX_WORDS_CHARACTERS].rstrip(" .")
 
@@ -138,6 +148,15 @@ def _credentials() -> Credentials | None:
 def _secrets() -> tuple[str, ...]:
     credentials = _credentials()
     return credentials.secrets if credentials else ()
+
+
+def _parts(address: str) -> set[str]:
+    """What tells of an address: its path and the values in it, as they stand there and decoded; names are too short."""
+    split = urlsplit(address)
+    values = [pair.partition("=")[2] for pair in split.query.split("&")]
+    names = [name for name in split.path.split("/") if len(name) > 15]  # what is drawn by chance is longer than words
+    parts = {split.path, split.path.strip("/"), split.query, *values, *names}
+    return {text for part in parts for text in (part, unquote(part), unquote_plus(part)) if len(text) > 3}
 
 
 def _addresses(response: requests.Response | None) -> list[str]:

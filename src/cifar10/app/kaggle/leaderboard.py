@@ -1,15 +1,19 @@
 """From a checked file to its score on the leaderboard, and the record of both."""
 
 import hashlib
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
 from cifar10.app.experiments.recipes import format_settings
+from cifar10.app.kaggle.recipe_run import params_of_run
 from cifar10.app.kaggle.scores import (
     Score,
     as_number,
@@ -102,11 +106,14 @@ def describe(file: Path, origin: Origin) -> str:
     """
     if not origin.experiment:
         return file.name
-    changed = format_settings(changed_params())
+    changed = format_settings(changed_params(params_of_run()))
     validation = as_number(origin.validation_accuracy)
     of = f" of {origin.validation_of}" if origin.validation_of else ""
     accuracy = "" if validation is None else f"validation {validation:.4f}{of}"
-    return " ".join(filter(None, [origin.experiment, origin.commit, changed, accuracy]))[:MAX_MESSAGE_CHARACTERS]
+    room = MAX_MESSAGE_CHARACTERS - len(f"{origin.experiment} {origin.commit}  {accuracy}")
+    if len(changed) > room:
+        changed = f"{changed[: room - 3]}..."
+    return " ".join(filter(None, [origin.experiment, origin.commit, changed, accuracy]))
 
 
 def show_scores() -> str:
@@ -149,10 +156,14 @@ def _competition_of(data: DataConfig) -> str:
 
 
 def _refuse_repetition(file: Path, digest: str, again: bool) -> None:
-    """Raise InputError where an earlier submission has the digest (unless `again`)."""
+    """Raise InputError where an earlier submission has the digest (unless `again`), in a damaged line too."""
+    if again:
+        return
     for row in read_scores(SCORES):
-        if row.sha256 == digest and not again:
+        if row.sha256 == digest:
             raise InputError(f"{file}: submitted before, as {row.reference} ({row.public or row.status}); add --again")
+    for damage in find_damage(SCORES, digest):
+        raise InputError(f"{damage}, and says that {file} was submitted before; mend it, or add --again")
 
 
 def _encodable(message: str) -> str:
@@ -172,7 +183,7 @@ def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
     with tqdm(total=seconds, desc="waiting for the score", disable=None, bar_format="{desc}: {elapsed}") as bar:
         if bar.disable and seconds:
             print(f"submit: waiting up to {seconds} s for the score", flush=True)
-        try:
+        with suppress(KeyboardInterrupt, TimeoutError), _time_limit(seconds):  # Ctrl-C ends the waiting alone
             while time.monotonic() < deadline:
                 trouble = ""
                 try:
@@ -184,11 +195,28 @@ def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
                 pause = min(2 * pause, MAX_POLL_SECONDS)
                 bar.refresh()
-        except KeyboardInterrupt:  # of the waiting alone
-            pass
     if trouble:
         print(f"submit: {trouble}", flush=True)
     return None
+
+
+@contextmanager
+def _time_limit(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError inside when the time is up: the client's own limits are for each byte of an answer."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise TimeoutError
+
+    if not seconds or not hasattr(signal, "setitimer"):  # Windows has none
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _finish(pending: Score, answer: Submission) -> str:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cifar10.app.experiments.recipes import with_overrides
 from cifar10.app.paths import METRICS, MODEL
-from cifar10.core.config import PARAMS, InputError, parse_yaml
+from cifar10.core.config import PARAMS, InputError, parse_yaml, read_params
 from cifar10.evaluation import origin
 
 PREPARED = Path("data/prepared")
@@ -23,25 +24,44 @@ Stage = dict[str, Any]  # as dvc.lock and the run cache write one: cmd, deps, pa
 
 def validation_accuracy() -> tuple[str, str]:
     """The accuracy as `evaluate` wrote it, empty where there is none, and what run it is of if not of the last one."""
+    stages = _stages()
+    evaluated, submitted = (_md5(stages.get(name, {}).get("deps", []), MODEL) for name in ("evaluate", "predict"))
+    if evaluated != submitted:  # as after `dvc repro predict`
+        return "", ""
     try:
         return _accuracy_in(METRICS.read_bytes()), ""
     except FileNotFoundError:
         return "", ""
     except KeyError:
-        return _find_recipe_run()
-    except ValueError:
+        return _find_recipe_run(stages)
+    except (ValueError, TypeError):
         raise InputError(f"{METRICS}: not whole; `dvc repro` makes it anew") from None
 
 
 def _accuracy_in(metrics: bytes) -> str:
-    return str(json.loads(metrics)["validation"]["accuracy"])
+    return str(float(json.loads(metrics)["validation"]["accuracy"]))
 
 
-def _find_recipe_run() -> tuple[str, str]:
-    """Accuracy and name of the latest run that differs from the last one in its validation part alone."""
+def params_of_run() -> dict[str, Any]:
+    """All of params.yaml as the last run read it; a person may have changed the file since."""
+    params = read_params(PARAMS)
+    for stage in _stages().values():
+        with suppress(InputError):  # a key that is there no longer
+            params = with_overrides(params, _params(stage))
+    return params
+
+
+def _stages() -> dict[str, Stage]:
+    """The stages of the last run."""
     if not origin.LOCK.exists():
+        return {}
+    return parse_yaml(origin.LOCK.read_text(encoding="utf-8"), origin.LOCK)["stages"]
+
+
+def _find_recipe_run(stages: dict[str, Stage]) -> tuple[str, str]:
+    """Accuracy and name of the latest run that differs from the last one in its validation part alone."""
+    if not stages:
         return "", ""
-    stages = parse_yaml(origin.LOCK.read_text(encoding="utf-8"), origin.LOCK)["stages"]
     prepare, train, evaluate = (stages.get(name, {}) for name in ("prepare", "train", "evaluate"))
     split_of = {_md5(run["outs"], PREPARED): _params(run)[SPLIT] for run in _runs_like(prepare, but=SPLIT)}
     split_of_model = {
@@ -52,7 +72,7 @@ def _find_recipe_run() -> tuple[str, str]:
         md5 = _md5(run["outs"], METRICS)
         cached = origin.cached_file(md5)
         if split and cached.is_file():
-            with suppress(KeyError, ValueError):
+            with suppress(KeyError, ValueError, TypeError):
                 return _accuracy_in(cached.read_bytes()), f"{SPLIT}={split}"
     return "", ""
 

@@ -52,10 +52,13 @@ def read_scores(path: Path) -> list[Score]:
     return [line for line in _read_lines(path) if isinstance(line, Score)]
 
 
-def find_damage(path: Path) -> list[str]:
-    """What `read_scores` passes over, a sentence for each line, such as those of a merge conflict."""
-    lines = enumerate(_read_lines(path), 1)
-    return [f"{path}: line {number}: not a row of this table" for number, line in lines if isinstance(line, bytes)]
+def find_damage(path: Path, with_text: str = "") -> list[str]:
+    """What `read_scores` passes over, a sentence for each line (`with_text`), such as those of a merge conflict."""
+    return [
+        f"{path}: line {number}: not a row of this table"
+        for number, line in enumerate(_read_lines(path), 1)
+        if isinstance(line, bytes) and with_text.encode() in line
+    ]
 
 
 def write_score(path: Path, score: Score) -> None:
@@ -87,7 +90,7 @@ def _read_lines(path: Path) -> list[Score | bytes | None]:
 def _parse(line: bytes) -> Score | bytes | None:
     try:
         row = next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
-        if not any(row) or row[: len(COLUMNS) - 1] == COLUMNS[:-1]:  # as it was without the last one, too
+        if not "".join(row).strip() or row[: len(COLUMNS) - 1] == COLUMNS[:-1]:  # as it was without the last one, too
             return None
         score = Score(*row)
         float(score.validation_accuracy or 0)

@@ -77,7 +77,7 @@ def find_same(
 ) -> Submission | None:
     """The latest submission of this file name, size and description whose reference is none of `but`."""
     for submission in (submission for page in _pages(competition, deadline) for submission in page):
-        is_same = submission.file_name == file_name and submission.description == " ".join(description.split())
+        is_same = submission.file_name == file_name and submission.description == _one_line(description)
         if is_same and submission.size_bytes in (size_bytes, None) and submission.reference not in but:
             return submission
     return None
@@ -121,12 +121,17 @@ def _list_page(api: Any, competition: str, page: int) -> list[Submission]:
     return [_parse(entry, competition) for entry in entries if isinstance(entry, Mapping) and entry.get("ref")]
 
 
+def _one_line(text: str) -> str:
+    """Words that a terminal and a line of a table can take; half a character, as JSON may have, they cannot."""
+    return "".join(filter(str.isprintable, " ".join(text.split())))
+
+
 def _parse(entry: Mapping[str, Any], competition: str) -> Submission:
     """One entry of the list, whatever is odd about it; a status that is not known counts as pending."""
 
     def text(key: str) -> str:
         value = entry.get(key)
-        return "" if value is None else " ".join(str(value).split())
+        return "" if value is None else _one_line(str(value))
 
     status = text("status").lower()  # may come with its type's name in front of it
     size = text("totalBytes")
@@ -139,5 +144,5 @@ def _parse(entry: Mapping[str, Any], competition: str) -> Submission:
         or f"no reason given; see {SITE}/competitions/{competition}/submissions",
         file_name=text("fileName"),
         description=text("description"),
-        size_bytes=int(size) if size.isdecimal() else None,
+        size_bytes=int(size) if size.isdecimal() and len(size) < 20 else None,
     )

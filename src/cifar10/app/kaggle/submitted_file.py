@@ -66,7 +66,7 @@ def _within_limit(content: bytes, file: Path) -> bytes:
 
 def _read_zip(content: bytes, file: Path) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
         if len(names) != 1:
             raise InputError(f"{file}: holds {len(names)} files; Kaggle scores a zip of one")
         with archive.open(names[0]) as member:
