@@ -1,11 +1,12 @@
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_params
 
 from cifar10.app.cli import main
-from cifar10.app.experiments.recipes import load_experiments, with_overrides
+from cifar10.app.experiments.recipes import load_experiments, parse_settings, with_overrides
 from cifar10.core.config import read_params
 
 
@@ -51,6 +52,14 @@ def test_find_lr_writes_its_curve_and_leaves_the_model_alone(project: Path, caps
 def test_find_lr_refuses_a_range_that_is_none(project: Path, capsys):
     message = "error: --lowest 1 must be above 0 and below --highest 0.1\n"
     assert refused(capsys, "find-lr", "--lowest", "1", "--highest", "0.1") == message
+
+
+def test_two_that_change_the_parameters_at_once_take_turns(project: Path):
+    settings = ["seed=5", "data.split_seed=6", "data.resize=true", "loss.label_smoothing=0.25"]
+    with ThreadPoolExecutor(len(settings)) as pool:
+        list(pool.map(lambda setting: main(["use", "lenet", "-S", setting]), settings))
+    params = read_params(Path("params.yaml"))
+    assert params == with_overrides(params, parse_settings(settings))
 
 
 def test_use_writes_a_recipe_into_the_parameters(project: Path, capsys):

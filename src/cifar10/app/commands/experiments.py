@@ -17,6 +17,7 @@ from cifar10.app.experiments.replication import replicate
 from cifar10.app.yaml_edit import edit_yaml
 from cifar10.core.config import PARAMS, InputError, load_config, read_params
 from cifar10.core.files import atomic_path, atomic_write
+from cifar10.core.locks import LOCKS, lock
 
 CURVE = Path("reports/find_lr.csv")
 PICTURE = Path("reports/find_lr.png")
@@ -80,11 +81,12 @@ def _find_lr(options: argparse.Namespace) -> str:
 
 def _use(options: argparse.Namespace) -> str:
     overrides = {**find_experiment(options.name, load_experiments()).overrides, **parse_settings(options.set)}
-    before = read_params(PARAMS)
-    after = with_overrides(before, overrides)
-    changed = {key: value for key, value in overrides.items() if with_overrides(before, {key: value}) != before}
-    atomic_write(PARAMS, edit_yaml(PARAMS.read_text(encoding="utf-8"), changed))
-    assert read_params(PARAMS) == after
+    with lock(LOCKS / PARAMS.name):  # another one would not know of these changes
+        before = read_params(PARAMS)
+        after = with_overrides(before, overrides)
+        changed = {key: value for key, value in overrides.items() if with_overrides(before, {key: value}) != before}
+        atomic_write(PARAMS, edit_yaml(PARAMS.read_text(encoding="utf-8"), changed))
+        assert read_params(PARAMS) == after
     lines = [f"{key}: {yaml_scalar(value)}" for key, value in changed.items()]
     return "\n".join([*lines, f"{PARAMS} has the recipe {options.name}; `dvc repro` runs it"])
 

@@ -22,6 +22,7 @@ from cifar10.app.tuning.runs import Job, Outcome, run_in_queue, run_in_turn
 from cifar10.app.tuning.space import Space, parse_space, point_of
 from cifar10.app.tuning.study import Study, completed, open_study, search
 from cifar10.core.config import PARAMS, InputError, read_params
+from cifar10.core.locks import LOCKS, lock
 
 DATABASE = Path("logs/tune.db")
 FOLDER = Path("logs/tune")
@@ -116,5 +117,6 @@ def _conclude(entry: str, study: Study, space: Space, base: dict[str, Any], fold
     if not completed(study):
         return f"\n{table}\n\nno trial has an accuracy yet"
     importance = write_importance(study, space, folder)
-    write_experiment(entry, best_experiment(study, base))
+    with lock(LOCKS / EXPERIMENTS.name):  # other searches end with an entry of theirs
+        write_experiment(entry, best_experiment(study, base))
     return f"\n{table}\n\n{importance}\nbest: {entry} in {EXPERIMENTS}; `cifar10 replicate {entry}` runs it"
