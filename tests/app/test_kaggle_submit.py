@@ -22,7 +22,7 @@ from test_kaggle_download import CASES, QUOTA, Case, failing
 
 from cifar10.app import cli
 from cifar10.app.cli import main
-from cifar10.app.kaggle import sending
+from cifar10.app.kaggle import sending, submissions
 from cifar10.app.kaggle.scores import COLUMNS, read_scores
 from cifar10.app.kaggle.sending import NOTES, OLD_NOTE
 from cifar10.app.kaggle.submitted_file import parse_submission, unpack
@@ -186,15 +186,19 @@ def test_token_in_an_answer_is_not_repeated(ready: UserFolder, server: StandIn) 
     assert "refused (400: no file from [secret]);" in ready.fails(*SUBMIT)
 
 
-def test_limits_are_a_hint(ready: UserFolder, server: StandIn) -> None:
+def test_limits_are_a_hint(run_here: RunHere, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kaggle says zero allowed, zero made, of a user who has no team yet; it decides itself when the file comes."""
     server.behaviour.earlier_submissions = server.behaviour.submissions_left = 0
-    refused = ready.run(*SUBMIT)
-    assert "this is the first submission" in refused.stdout
-    assert "kaggle: cifar-10: refused (400: You have used all" in refused.stderr
-    for trouble in (Failure(500), Failure(200, body="null")):
+    code, output, error = run_here("submit", "--yes")
+    assert (code, "this is the first submission" in output) == (1, True)
+    assert "kaggle: cifar-10: refused (400: You have used all" in error
+    monkeypatch.setattr(submissions, "LIMITS_SECONDS", 1)
+    for trouble in (Failure(500), Failure(200, body="null"), Failure(drips=True), Failure(hangs=True)):
         server.reset().failures["GetSubmissionLimits"] = trouble
-        assert "submissions left today: not known" in ready.run("cifar10", "submit").stdout
+        code, output, error = run_here("submit", "--yes", "--wait", "0")
+        assert (code, error) == (0, "")
+        assert "submissions left today: not known" in output
+        SCORES.unlink()
 
 
 def test_asks_before_a_submission_is_spent(ready: UserFolder, server: StandIn) -> None:

@@ -156,8 +156,9 @@ def test_a_folder_in_the_place_of_a_file_is_told(home: Path):
         find_credentials()
 
 
-def test_a_key_where_the_client_does_not_look_is_told(home: Path):
-    save(home / ".config/kaggle/kaggle.json", KEY)
+@pytest.mark.parametrize("name", ["kaggle.json", "access_token"])
+def test_a_file_where_the_client_does_not_look_is_told(home: Path, name):
+    save(home / ".config/kaggle" / name, KEY)
     (home / ".kaggle").mkdir()
     with pytest.raises(InputError, match=r"the client looks in .*/\.kaggle alone; move it there"):
         find_credentials()

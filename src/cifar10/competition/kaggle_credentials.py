@@ -144,9 +144,11 @@ def _find_key() -> Credentials | None:
         from_file = f'{path}: has no "{missing}"'
         what = from_file if there in stored else f"KAGGLE_{there.upper()} is set, KAGGLE_{missing.upper()} is not"
         raise _PassedOverError(f"{what}; both are needed, or a token: {SETTINGS}")
-    for folder in (_home(".kaggle"), _home(".config/kaggle")):
-        if folder != path.parent and _exists(folder / "kaggle.json"):
-            raise _PassedOverError(f"{folder / 'kaggle.json'}: the client looks in {path.parent} alone; move it there")
+    misplaced = [(_home(folder) / "kaggle.json", path.parent) for folder in (".kaggle", ".config/kaggle")]
+    misplaced += [(folder / "access_token", _home(".kaggle")) for folder in (path.parent, _home(".config/kaggle"))]
+    for file, right in misplaced:
+        if file.parent != right and _exists(file):
+            raise _PassedOverError(f"{file}: the client looks in {right} alone; move it there")
     return None
 
 

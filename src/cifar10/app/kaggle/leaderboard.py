@@ -1,14 +1,12 @@
 """From a checked file to its score on the leaderboard, and the record of both."""
 
 import hashlib
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -24,7 +22,7 @@ from cifar10.app.kaggle.scores import (
     write_score,
 )
 from cifar10.app.kaggle.sending import Sent, forget, send, take_over
-from cifar10.app.kaggle.submissions import Submission, authenticate, format_limits, look_up
+from cifar10.app.kaggle.submissions import Submission, authenticate, format_limits, look_up, time_limit
 from cifar10.app.kaggle.submitted_file import Origin, find_origin, parse_submission, read_file, unpack
 from cifar10.competition.kaggle_client import WHAT_IS_LISTED
 from cifar10.core.config import PARAMS, DataConfig, InputError, load_config
@@ -183,7 +181,7 @@ def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
     with tqdm(total=seconds, desc="waiting for the score", disable=None, bar_format="{desc}: {elapsed}") as bar:
         if bar.disable and seconds:
             print(f"submit: waiting up to {seconds} s for the score", flush=True)
-        with suppress(KeyboardInterrupt, TimeoutError), _time_limit(seconds):  # Ctrl-C ends the waiting alone
+        with suppress(KeyboardInterrupt, TimeoutError), time_limit(seconds):  # Ctrl-C ends the waiting alone
             while time.monotonic() < deadline:
                 trouble = ""
                 try:
@@ -198,25 +196,6 @@ def _wait(competition: str, reference: str, seconds: int) -> Submission | None:
     if trouble:
         print(f"submit: {trouble}", flush=True)
     return None
-
-
-@contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError inside when the time is up: the client's own limits are for each byte of an answer."""
-
-    def stop(number: int, frame: object) -> NoReturn:
-        raise TimeoutError
-
-    if not seconds or not hasattr(signal, "setitimer"):  # Windows has none
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _finish(pending: Score, answer: Submission) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from cifar10.app.kaggle.submissions import Submission, find_same
+from cifar10.app.kaggle.submissions import Submission, find_same, time_limit
 from cifar10.competition.kaggle_client import TIMEOUT_SECONDS, WHAT_IS_LISTED, call, quiet
 from cifar10.competition.kaggle_errors import AnswerLostError, BrokenOffError, redact
 from cifar10.core.config import InputError
@@ -26,7 +26,7 @@ from cifar10.core.files import atomic_write
 NOTES = Path("logs/unanswered_submissions")
 OLD_NOTE = Path("logs/unanswered_submission.json")  # of versions that kept one alone
 LOOKS = 2  # for a submission whose answer was lost, before the next run has to
-PAUSE_SECONDS, LOOK_SECONDS = 2.0, 10.0
+PAUSE_SECONDS, LOOK_SECONDS = 2.0, 10
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def send(content: bytes, sent: Sent, recorded: Collection[str]) -> str:
     except AnswerLostError:
         for look in range(LOOKS):
             time.sleep(PAUSE_SECONDS * look)
-            with suppress(InputError):
+            with suppress(InputError, TimeoutError), time_limit(LOOK_SECONDS):
                 if same := _find(sent, recorded, deadline=time.monotonic() + LOOK_SECONDS):
                     print(f"submit: the answer was lost, and Kaggle lists the file as {same.reference}", flush=True)
                     return same.reference
