@@ -27,7 +27,7 @@ def test_scores_file_keeps_every_row_and_replaces_by_reference(tmp_path: Path, m
 
 
 def test_scores_table_is_best_first_with_the_gap() -> None:
-    rows = [score("1", "0.91"), score("2", "", "pending"), score("3", "0.955"), score("4", "0.8", validation="")]
+    rows = [score("1", "0.91"), score("2", "", "pending"), score("3", "0.955"), score("4", "0.0", validation="")]
     lines = [line.split() for line in format_scores(rows).splitlines()]
     assert [line[-1] for line in lines] == ["reference", "3", "1", "4", "2"]
     assert lines[1][:4] == ["0.955", "0.955", "0.9500", "-0.0050"]

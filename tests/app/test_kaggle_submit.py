@@ -11,6 +11,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -287,7 +288,9 @@ def test_trouble_that_passes_is_waited_out(run_here: RunHere, server: StandIn) -
         7,
         {"ref": 5, "status": "CANCELLED", "date": "yesterday"},
         {"status": "ERROR"},
+        {"ref": 6, "status": 2, "totalBytes": "9" * 5000},
     ]
+    server.behaviour.pending_polls, server.behaviour.changes = 0, {"status": 1}  # COMPLETE
     code, output, _ = run_here("submit", "--yes", "--wait", "20")
     assert code == 0
     assert "public      0.86667\n" in output
@@ -501,6 +504,20 @@ def test_a_zip_holds_one_file(tmp_path: Path) -> None:
         archive.writestr("b.csv", "")
     with pytest.raises(InputError, match="holds 2 files; Kaggle scores a zip of one"):
         unpack(path.read_bytes(), path)
+
+
+def test_a_damaged_file_is_one_line_wherever_the_damage_is(tmp_path: Path) -> None:
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", method) as archive:
+            archive.writestr("a.csv", b"id,label\n1,cat\n")
+            archive.writestr("__MACOSX/._a.csv", b"what the Finder adds")
+        whole = buffer.getvalue()
+        assert unpack(whole, tmp_path / "a.zip") == b"id,label\n1,cat\n"
+        for place in range(len(whole)):
+            damaged = whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]
+            with suppress(InputError):
+                assert unpack(damaged, tmp_path / "a.zip") == b"id,label\n1,cat\n"
 
 
 def test_columns_are_found_by_their_names(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from kaggle_behaviour import Failure
 from kaggle_stand_in import REFRESH_TOKEN, TOKEN
 from kaggle_user import UserFolder
 from packaging.requirements import Requirement
@@ -101,6 +102,20 @@ def test_an_expired_login_is_told_as_that(hours: float, user_folder: UserFolder)
     log_in(user_folder, "KGAT_revoked", hours)
     told = user_folder.fails(*STAGE, KAGGLE_API_TOKEN=None)
     assert told == (EXPIRED if hours == -2 else EXPIRED.replace("401", "401: Unauthorized"))
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (403, "kaggle: the credentials were refused (403: Blocked by policy 7); get a new token at "),
+        (451, "kaggle: cifar-10: refused (451: Blocked by policy 7); see "),
+    ],
+)
+def test_the_words_are_told_that_the_client_keeps_to_itself(status, told, user_folder: UserFolder) -> None:
+    """As of a proxy that lets nobody through: it takes 403 for the token's fault, as Kaggle's may be."""
+    page = Failure(status, body="<html><title>Blocked by policy 7</title></html>")
+    user_folder.server.behaviour.failures["IntrospectToken"] = page
+    assert user_folder.fails(*STAGE).startswith(told)
 
 
 # --- proxies and certificates ------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from cifar10.competition.kaggle_errors import (
     AnswerLostError,
     BrokenOffError,
     explain,
-    explain_401,
+    explain_credentials,
     is_temporary,
     never_connected,
     own_words,
@@ -167,18 +167,43 @@ def _authenticated_api() -> Any:
 
 def _authenticate(api: Any, credentials: Credentials) -> None:
     """Let the client say why it has refused its credentials; a login that has expired it deletes."""
+    refused: list[requests.Response] = []
     try:
-        api.authenticate()
-    except SystemExit:  # it prints its help and leaves
-        raise InputError(explain_401(credentials)) from None
+        with _listening(refused):
+            api.authenticate()
+    except SystemExit:  # it prints its help and leaves, whatever the refusal said
+        if not refused:
+            raise InputError(explain_credentials(credentials)) from None
+        words = own_words(requests.HTTPError(response=refused[-1]))
+        raise InputError(explain_credentials(credentials, words, refused[-1].status_code)) from None
     except requests.HTTPError as error:
-        if is_temporary(error):
-            raise
-        raise InputError(explain_401(credentials, own_words(error))) from None
+        if is_temporary(error) or (status_of(error) != 401 and not credentials.is_login):
+            raise  # as of a proxy that lets nobody through
+        raise InputError(explain_credentials(credentials, own_words(error))) from None
     except OSError as error:
         if isinstance(error, requests.RequestException) or error.errno != errno.ENAMETOOLONG:
             raise
-        raise InputError(explain_401(credentials)) from None  # it tries the token as a path; the error would quote it
+        raise InputError(
+            explain_credentials(credentials)
+        ) from None  # it tries the token as a path; the error would quote it
+
+
+@contextmanager
+def _listening(refused: list[requests.Response]) -> Iterator[None]:
+    """Collect the refusals that the client keeps to itself."""
+    send = HTTPAdapter.send
+
+    def send_and_listen(*arguments: Any, **options: Any) -> requests.Response:
+        response = send(*arguments, **options)
+        if not response.ok:
+            refused.append(response)
+        return response
+
+    HTTPAdapter.send = send_and_listen  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        HTTPAdapter.send = send  # type: ignore[method-assign]
 
 
 def check_version() -> None:

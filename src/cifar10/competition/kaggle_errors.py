@@ -73,7 +73,7 @@ def _explain_refusal(error: Any, status: int, competition: str, attempt: int, wa
         advice = "); run again, for a new address"
         return _line(f"kaggle: {competition}: the file's address was refused ({status}", words, advice)
     if status == 401:
-        return explain_401(_credentials(), words)
+        return explain_credentials(_credentials(), words)
     if not _are_about(words, _SIZE) and (_are_about(words, _DAY, _QUOTA) or _are_about(words, _SUBMISSIONS)):
         return _line(f"kaggle: {competition}: refused ({status}", words, "); a daily limit is lifted at 00:00 UTC")
     if _are_about(words, *_RULES):
@@ -93,7 +93,7 @@ def _are_about(words: str, *patterns: str) -> bool:
     return all(re.search(pattern, words, re.IGNORECASE) for pattern in patterns)
 
 
-def explain_401(credentials: Credentials | None, words: str = "") -> str:
+def explain_credentials(credentials: Credentials | None, words: str = "", status: int = 401) -> str:
     """Credentials that Kaggle does not take (any more), by the place that they are from."""
     if credentials and credentials.is_login:
         advice = "); run `kaggle auth login` again"
@@ -101,7 +101,7 @@ def explain_401(credentials: Credentials | None, words: str = "") -> str:
     advice = f"); get a new token at {SETTINGS} and set KAGGLE_API_TOKEN"
     if credentials and credentials.place != "KAGGLE_API_TOKEN":
         advice = f"), those of {credentials.place}; get new ones at {SETTINGS}"
-    return _line("kaggle: the credentials were refused (401", words, advice)
+    return _line(f"kaggle: the credentials were refused ({status}", words, advice)
 
 
 def _line(before: str, words: str, after: str) -> str:

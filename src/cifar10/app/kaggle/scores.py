@@ -103,11 +103,16 @@ def format_scores(scores: list[Score]) -> str:
     """The table for people: best public score first, then what has none."""
     header = ("public", "private", "validation", "gap", "status", "time", "experiment", "commit", "reference")
     table: list[tuple[str, ...]] = [header]
-    for row in sorted(scores, key=lambda row: as_number(row.public) or -math.inf, reverse=True):
+    for row in sorted(scores, key=_public_score, reverse=True):
         gap = "" if row.gap is None else f"{row.gap:+.4f}"
         what = (row.status, row.time, row.experiment, row.commit, row.reference)
         table.append((row.public, row.private, format_validation(row), gap, *what))
     return align(table)
+
+
+def _public_score(row: Score) -> float:
+    number = as_number(row.public)
+    return -math.inf if number is None else number
 
 
 def format_validation(row: Score) -> str:

@@ -16,7 +16,7 @@ PAGE_SIZE = 100
 MAX_PAGES = 20
 MAX_SCORE_CHARACTERS = 20
 LIMITS_SECONDS = 10  # what is only a hint is not waited for
-STATUSES = ("pending", "complete", "error")
+STATUSES = ("pending", "complete", "error")  # in the order of their numbers
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,14 @@ def _one_line(text: str) -> str:
 
 
 def _parse(entry: Mapping[str, Any], competition: str) -> Submission:
-    """One entry of the list, whatever is odd about it; a status that is not known counts as pending."""
+    """One entry of the list, whatever is odd about it; a status that is not known counts as pending, as none does."""
 
     def text(key: str) -> str:
         value = entry.get(key)
         return "" if value is None else _one_line(str(value))
 
-    status = text("status").lower()  # may come with its type's name in front of it
+    status = text("status").lower()  # may come with its type's name in front of it, or as a number
+    status = dict(zip("012", STATUSES, strict=True)).get(status, status)
     size = text("totalBytes")
     return Submission(
         reference=text("ref"),

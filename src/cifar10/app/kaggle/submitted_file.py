@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,9 @@ def unpack(content: bytes, file: Path) -> bytes:
                 content = opened.read(MAX_BYTES + 1)
         elif file.suffix.lower() == ".zip":
             content = _read_zip(content, file)
-    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except InputError:
+        raise
+    except Exception:  # damage makes the modules raise their own errors, and ValueError, OSError, struct's, ...
         raise InputError(f"{file}: cannot be unpacked; damaged, or locked with a password?") from None
     return _within_limit(content, file)
 
