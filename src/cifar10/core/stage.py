@@ -13,13 +13,32 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from cifar10.core.config import USER_ERRORS, format_error
 from cifar10.core.locks import LOCKS, lock
 
-# The parent at the very start (so this module imports little): while torch is imported, it may end.
-STARTED_BY = os.getppid()
-
 POLL_SECONDS = 0.2
+
+
+def _find_dvc() -> psutil.Process | None:
+    """The nearest process above this one that is DVC, or Python that calls it; None where it has ended before.
+
+    Shells may stand between. A process whose DVC has ended gets another parent, which may be Python too, such as the
+    first one of a container: that is of another session. Only torchrun gives its processes a session of their own.
+    """
+    session = os.getsid(0)
+    for process in psutil.Process().parents():
+        with suppress(psutil.Error, OSError):
+            name = process.name().lower()
+            is_ours = session in (os.getpid(), os.getsid(process.pid))
+            if is_ours and ("dvc" in name or "python" in name):
+                return process
+    return None
+
+
+# Looked for at the very start (so this module imports little): while torch is imported, it may end.
+DVC = _find_dvc()
 
 
 def run_stage(main: Callable[..., None]) -> None:
@@ -48,47 +67,19 @@ def end_with_dvc() -> None:
     """
     if "DVC_STAGE" not in os.environ:  # DVC sets it for the processes that it starts
         return
-    if _is_orphan():
+    if not _dvc_lives():
         os.kill(os.getpid(), signal.SIGTERM)
-    shell, above = _shell_above()
 
     def watch() -> None:
-        while os.getppid() == STARTED_BY and (not shell or _parent_of(STARTED_BY) == above):
+        while _dvc_lives():
             time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _is_orphan() -> bool:
-    """Whether DVC ended before this module was imported, and left this process to one that DVC did not come from.
-
-    That is one of another session: DVC starts its stages in its own. In a container all may be of one session; then the
-    first process has it, unless it is DVC itself or a Python program that calls it.
-    """
-    import psutil
-
-    with suppress(psutil.Error, OSError):
-        session = os.getsid(0)
-        if session != os.getpid() and os.getsid(STARTED_BY) != session:  # torchrun gives its processes one of their own
-            return True
-        return STARTED_BY == 1 and not any("dvc" in word or "python" in word for word in psutil.Process(1).cmdline())
+def _dvc_lives() -> bool:
+    """Whether it still runs; one that has ended may stay in the list until its parent asks for it."""
+    with suppress(psutil.Error):
+        return DVC is not None and DVC.is_running() and DVC.status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def _shell_above() -> tuple[bool, int | None]:
-    """Whether a shell stands between DVC and this process (most hand their process over, fish does not); its parent."""
-    import psutil
-
-    with suppress(psutil.Error):
-        parent = psutil.Process(STARTED_BY)
-        return parent.name() == Path(os.environ.get("SHELL") or "/bin/sh").name, parent.ppid()
-    return False, None
-
-
-def _parent_of(pid: int) -> int | None:
-    import psutil
-
-    with suppress(psutil.Error):
-        return psutil.Process(pid).ppid()
-    return None
