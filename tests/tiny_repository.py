@@ -33,7 +33,6 @@ def start_repository(folder: Path, source: Path) -> tuple[dict[str, str], Callab
         **os.environ,
         **{f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         "PYTHONPATH": str(source),
-        "DVC_NO_ANALYTICS": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
 

@@ -18,7 +18,7 @@ from cifar10.core.config import InputError
 SPACE = {"lr": Range(0.001, 1.0, log=True, whole=False), "optimizer.name": Choices(("sgd", "adam"))}
 PLAN = {"space": {"lr": "0.001..1:log", "optimizer.name": "sgd,adam"}, "recipe": {"epochs": 4}}
 FIRST = {"lr": 0.02, "optimizer.name": "sgd"}
-EPOCHS = 10
+EPOCHS = 4
 
 
 def accuracy(settings: dict[str, Any]) -> float:
@@ -146,7 +146,7 @@ def test_a_hopeless_run_is_broken_off_in_its_second_half_only(tmp_path: Path):
         return [0.01]
 
     search(study, SPACE, 0, 5, hopeless)
-    assert told == [1, 2, 3, 4, 5]
+    assert told == [1, 2]
     assert len(completed(study)) == 4
     assert len(finished(study)) == 5
     assert format_trials(study).splitlines()[-1].split()[1:4:2] == ["-", "broken"]
@@ -203,15 +203,16 @@ def test_a_study_of_another_recipe_is_refused(tmp_path: Path):
 def test_importance_and_the_best_set(tmp_path: Path):
     study = opened(tmp_path)
     assert importance(study) == {}
-    assert "from two trials on" in write_importance(study, SPACE, tmp_path)
+    assert "from two trials on" in write_importance(study, tmp_path)
     search(study, SPACE, 0, 12, run)
     shares = importance(study)
     assert list(shares) == ["lr", "optimizer.name"]
     assert shares["lr"] > shares["optimizer.name"]
     assert sum(shares.values()) == pytest.approx(1)
-    assert write_importance(study, SPACE, tmp_path / "out").startswith(f"importance: lr {shares['lr']:.2f}, optimizer.")
+    assert write_importance(study, tmp_path / "out").startswith(f"importance: lr {shares['lr']:.2f}, optimizer.")
     assert (tmp_path / "out/importance.csv").read_text().splitlines()[0] == "parameter,importance"
-    assert (tmp_path / "out/importance.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("importance.png", "slice.png"):
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
     best = best_experiment(study, {"epochs": 2, "lr": 9.0})
     top = max(tried(study), key=accuracy)
     assert best.overrides == {"epochs": 2, **top}

@@ -11,6 +11,7 @@ from cifar10.engine.runtime import Runtime
 def runtime(monkeypatch) -> Runtime:
     monkeypatch.setitem(peak.SIDE, "cpu", 256)
     monkeypatch.setitem(peak.IMAGES, "cpu", 2)
+    monkeypatch.setattr(peak, "MANY_THREADS", 1000)
     return Runtime(train_config(runtime__precision="float32").runtime)
 
 

@@ -108,10 +108,16 @@ def test_one_process_speaks_for_all(together: tuple[Path, str]):
     assert "2 processes on cpu" in lines[0]
 
 
-def test_evaluate_shares_its_images_too(prepared: Path, together: tuple[Path, str]):
+def test_torchruns_own_command_does_the_same(prepared: Path, together: tuple[Path, str]):
+    """As each of several hosts runs it; `evaluate` shares its images too."""
     folder = together[0]
-    outs = (REPORTS / "eval", REPORTS / "report.html")
-    stage(folder, "evaluate", prepared, MODEL, REPORTS / "train/history.csv", prepared.with_name("data.json"), *outs)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    command = (sys.executable, *torchrun, "--rdzv-endpoint", f"localhost:{port}")
+    told = (REPORTS / "train/history.csv", prepared.with_name("data.json"))
+    stage(folder, "evaluate", prepared, MODEL, *told, REPORTS / "eval", REPORTS / "report.html", command=command)
     assert json.loads((folder / "reports/eval/metrics.json").read_text())["validation"]["images"] == 10
 
 
@@ -127,17 +133,6 @@ def test_the_history_of_two_processes_is_of_the_network_that_is_saved(prepared: 
     loss = F.cross_entropy(logits, torch.from_numpy(data.val.labels)).item()
     told = pd.read_csv(tmp_path / REPORTS / "train/history.csv")["val_loss"].iloc[-1]
     assert told == pytest.approx(loss, rel=1e-5)  # else 2e-3
-
-
-def test_torchruns_own_command_does_the_same(prepared: Path, alone: Path, tmp_path: Path):
-    """As each of several hosts runs it."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
-    command = (sys.executable, *torchrun, "--rdzv-endpoint", f"localhost:{port}")
-    stage(alone, "predict", prepared, "raw/sampleSubmission.csv", MODEL, tmp_path / "submission.csv", command=command)
-    assert (tmp_path / "submission.csv").read_bytes() == (alone / SUBMISSION).read_bytes()
 
 
 def test_all_end_with_the_dvc_that_started_them(prepared: Path, tmp_path: Path):

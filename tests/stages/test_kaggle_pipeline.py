@@ -22,7 +22,11 @@ from cifar10.competition import FILES
 pytest_plugins = ["kaggle_fixtures"]
 
 SMALL = {"lr: 0.02 ": "lr: 0.01 ", "epochs: 4 ": "epochs: 1 ", "batch_size: 64 ": "batch_size: 16 "}
-SMALL |= {"source: sample ": "source: kaggle ", "device: auto ": "device: cpu "}
+SMALL |= {
+    "source: sample ": "source: kaggle ",
+    "device: auto ": "device: cpu ",
+    "name: resnet18_improved ": "name: cnn3 ",
+}
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ def test_from_refusal_to_leaderboard(
     assert f"public      {public:.5f}\n" in output
     description = server.submissions[0]["description"]
     assert re.fullmatch(
-        r"workspace [0-9a-f]{7,} lr=0.01 epochs=1 batch_size=16 data.source=kaggle runtime.device=cpu "
+        r"workspace [0-9a-f]{7,} lr=0.01 epochs=1 batch_size=16 data.source=kaggle model.name=cnn3 runtime.device=cpu "
         r"validation [01]\.[0-9]{4}",
         description,
     )

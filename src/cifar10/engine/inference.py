@@ -53,8 +53,7 @@ TTA: dict[str, list[tuple[float, View]]] = {
 }
 
 
-# On a processor activations should stay in its cache: a ResNet18 labels 603 images a second in batches of 128, and 523
-# in batches of 500 (AMD EPYC, 2 cores). A GPU wants enough to do at once.
+# A processor is as quick with 128 images as with more, which take more memory. A GPU wants enough to do at once.
 BATCH_SIZES = {"cpu": 128, "cuda": 2048, "mps": 512}
 
 
@@ -89,6 +88,7 @@ def predict_logits(
     Several processes share the images, and each gets all logits. `description` shows a progress bar with that name on
     a terminal.
     """
+    # --- this process's images, all batches of one shape ---
     if not len(images):
         return torch.empty(0, 0)
     was_training = model.training
@@ -113,6 +113,7 @@ def predict_logits(
             parts.append(torch.stack(logits).sum(0)[: len(batch)])
         return torch.cat(parts)
 
+    # --- every image as it is, then the other views of those that it leaves unsure ---
     first, *others = TTA[config.tta]
     logits = run(mine, [(1.0, first[1])])
     if others:
@@ -120,6 +121,8 @@ def predict_logits(
         chosen = torch.arange(len(mine)) if unsure is None else unsure.nonzero()[:, 0].cpu()
         if len(chosen):
             logits[chosen] = first[0] * logits[chosen] + run(mine[chosen], others)
+
+    # --- the images of all processes ---
     model.train(was_training)
     return runtime.world.gather(logits, len(images)).cpu()
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from cifar10.engine.runtime import Runtime
 
-SIDE = {"cpu": 2048, "cuda": 8192, "mps": 4096}  # of the square matrices: large enough for the full rate
-IMAGES = {"cpu": 64, "cuda": 1024, "mps": 256}  # of the 3x3 convolution, 256 channels on maps of 16x16
+SIDE = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # of the square matrices: large enough for the full rate
+IMAGES = {"cpu": 16, "cuda": 1024, "mps": 256}  # of the 3x3 convolution, 256 channels on maps of 16x16
+MANY_THREADS = 8  # of a processor, from which on it takes matrices twice as high and wide
 REPEATS = 5
 
 
@@ -33,6 +34,8 @@ def _products(runtime: Runtime) -> list[tuple[Callable[[], Tensor], int]]:
     """Ways to multiply matrices, each with the operations of one call; a multiply-add is two."""
     dtype, device = getattr(torch, runtime.precision), runtime.device
     side, images = SIDE[device.type], IMAGES[device.type]
+    if device.type == "cpu" and torch.get_num_threads() >= MANY_THREADS:
+        side, images = 2 * side, 4 * images
 
     def ones(*shape: int) -> Tensor:
         return torch.ones(shape, device=device, dtype=dtype)

@@ -70,9 +70,9 @@ def tune(request: Request) -> str:
         try:
             search(study, space, request.seed, request.trials, run, request.queue or 1)
         except (KeyboardInterrupt, InputError):
-            print(_conclude(request.entry, study, space, base, folder))
+            print(_conclude(request.entry, study, base, folder))
             raise
-        return _conclude(request.entry, study, space, base, folder)
+        return _conclude(request.entry, study, base, folder)
 
 
 def _check_names(request: Request) -> dict[str, Any]:
@@ -111,12 +111,12 @@ def only_one(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _conclude(entry: str, study: Study, space: Space, base: dict[str, Any], folder: Path) -> str:
+def _conclude(entry: str, study: Study, base: dict[str, Any], folder: Path) -> str:
     """Write what came out so far, and tell it."""
     table = format_trials(study)
     if not completed(study):
         return f"\n{table}\n\nno trial has an accuracy yet"
-    importance = write_importance(study, space, folder)
+    importance = write_importance(study, folder)
     with lock(LOCKS / EXPERIMENTS.name):  # other searches end with an entry of theirs
         write_experiment(entry, best_experiment(study, base))
     return f"\n{table}\n\n{importance}\nbest: {entry} in {EXPERIMENTS}; `cifar10 replicate {entry}` runs it"

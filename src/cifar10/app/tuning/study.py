@@ -3,10 +3,13 @@
 The study lies in a SQLite database, so a search that was killed goes on: what was under way is done again first.
 """
 
+import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import Study
@@ -25,6 +28,7 @@ WHOLE, WARMUP = 1000, 500
 TRIALS_BEFORE_PRUNING = 4
 FAILURES_IN_A_ROW = 3
 
+ACCURACY = "validation accuracy"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -160,7 +164,31 @@ def importance(study: Study) -> dict[str, float]:
     """
     if len({accuracy_of(trial) for trial in completed(study)}) < 2:
         return {}
-    return optuna.importance.get_param_importances(study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0))
+    return optuna.importance.get_param_importances(study, evaluator=_fanova())
+
+
+def draw_pictures(study: Study) -> dict[str, bytes]:
+    """Optuna's PNGs of a study that has importances: `importance`, and `slice`, the accuracies over each parameter."""
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+    from optuna.visualization.matplotlib import plot_param_importances, plot_slice
+
+    mpl.use("agg")  # no window, whatever machine it is
+    pictures: dict[str, bytes] = {}
+    with mpl.rc_context(), warnings.catch_warnings():  # Optuna changes the style, and calls its plots experimental
+        warnings.simplefilter("ignore")
+        importances = plot_param_importances(study, evaluator=_fanova(), target_name=ACCURACY)
+        slices = plot_slice(study, target_name=ACCURACY)
+        for name, axes in (("importance", importances), ("slice", slices)):
+            buffer, figure = io.BytesIO(), np.ravel(axes)[0].figure
+            figure.savefig(buffer, format="png", dpi=144, bbox_inches="tight")
+            plt.close(figure)
+            pictures[name] = buffer.getvalue()
+    return pictures
+
+
+def _fanova() -> optuna.importance.FanovaImportanceEvaluator:
+    return optuna.importance.FanovaImportanceEvaluator(seed=0)
 
 
 def state_of(trial: FrozenTrial) -> str:
