@@ -1,11 +1,12 @@
 """`cifar10 tune` as it is typed, and once with the real dvc."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_params
-from tiny_repository import tiny_repository
+from tiny_repository import start_repository
 
 from cifar10.app.cli import main
 from cifar10.app.experiments.recipes import load_experiments
@@ -109,25 +110,53 @@ def best_told(out: str) -> float:
     return max(float(number) for number in re.findall(r"^trial \d  accuracy (\S+),", out, re.MULTILINE))
 
 
-def test_with_the_real_dvc(tmp_path: Path, monkeypatch):
+# The training is the real one; the other stages, which a search only waits for, are left out.
+PIPELINE = """
+stages:
+  train:
+    cmd: python -m cifar10.stages.train data/prepared models/model.pt reports/train
+    deps: [data/prepared]
+    params: [epochs, lr]
+    outs: [models/model.pt, reports/train]
+  evaluate:
+    cmd: python measure.py
+    deps: [reports/train]
+    metrics: [reports/eval/metrics.json]
+"""
+MEASURE = """
+import json
+import pathlib
+
+trained = json.loads(pathlib.Path("reports/train/metrics.json").read_text())
+pathlib.Path("reports/eval").mkdir(exist_ok=True)
+measured = {"validation": {"accuracy": trained["last"]["val_accuracy"]}}
+pathlib.Path("reports/eval/metrics.json").write_text(json.dumps(measured))
+"""
+
+
+def test_with_the_real_dvc(tmp_path: Path, tiny_prepared: Path, monkeypatch):
     """One trial; then a run that is broken off, of which nothing is left, neither in DVC's folders nor in ours."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    environment, run = tiny_repository(folder, {"model.name": "lenet", "epochs": 2, "batch_size": 12}, {"one": {}})
+    shutil.copytree(tiny_prepared, tmp_path / "data/prepared")
+    write_params(tmp_path / "params.yaml", {"model.name": "lenet", "epochs": 2, "batch_size": 12})
+    recipes = "one: {published: 0.5, measured_on: test, source: a test, overrides: {}}\n"
+    files = {"dvc.yaml": PIPELINE, "measure.py": MEASURE, "experiments.yaml": recipes}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    environment, run = start_repository(tmp_path, ROOT / "src")
     out = run("cifar10", "tune", "lr=0.01,0.02", "--trials", "1", "--study", "small")
     assert out.count("  epoch 2/2  ") == 1
-    best = load_experiments(folder / "experiments.yaml")["tune_small"]
+    best = load_experiments(tmp_path / "experiments.yaml")["tune_small"]
     assert list(best.overrides) == ["lr"]
     assert best.source.endswith(f"validation accuracy {best_told(out):.4f}")
-    monkeypatch.chdir(folder)
-    for key in ("PATH", "PYTHONPATH", "DVC_NO_ANALYTICS"):
+    monkeypatch.chdir(tmp_path)
+    for key in ("PATH", "PYTHONPATH"):
         monkeypatch.setenv(key, environment[key])
-    study = folder / "logs/tune/small"
+    study = tmp_path / "logs/tune/small"
     with (study / "lock").open() as lock:
         job = Job("tune-small-9", {"epochs": 2000}, lambda epoch, epochs, accuracy: epoch < 2)
         assert run_in_turn(job, study, lock.fileno()) == Pruned()
     assert "error: interrupted in epoch " in (study / "tune-small-9.log").read_text()
-    assert not [path for path in (folder / ".dvc/tmp/exps/standalone").iterdir() if path.name.startswith("tmp")]
+    assert not [path for path in (tmp_path / ".dvc/tmp/exps/standalone").iterdir() if path.name.startswith("tmp")]
     assert not (study / "resume").exists()
-    assert not (folder / "logs/resume").exists()
+    assert not (tmp_path / "logs/resume").exists()
     assert sorted(run("dvc", "exp", "list", "--name-only").split()) == ["tune-small-0"]

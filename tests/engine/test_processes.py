@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from cifar10.data.batches import BatchLoader, normalize
 from cifar10.data.dataset import PreparedData, load_prepared, write_description
 from cifar10.engine.processes import World
 from cifar10.models.checkpoint import load_model
+from cifar10.stages import predict, train
 
 RECIPE = {
     "model.name": "lenet", "epochs": 3, "batch_size": 12, "lr": 0.05, "augment.cutout_size_pixels": 8,
@@ -53,13 +55,10 @@ def stage(folder: Path, name: str, *paths: Path | str, command: tuple[str, ...] 
     return done.stdout
 
 
-def run_all(folder: Path, prepared: Path, **changes: int) -> str:
+def write_inputs(folder: Path, **changes: int) -> None:
     folder.mkdir()
     write_params(folder / "params.yaml", {**RECIPE, **{f"runtime.{key}": value for key, value in changes.items()}})
     write_tiny(folder / "raw")
-    out = stage(folder, "train", prepared, MODEL, REPORTS / "train")
-    stage(folder, "predict", prepared, "raw/sampleSubmission.csv", MODEL, SUBMISSION)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +76,20 @@ def prepared(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one") / "run"
-    run_all(folder, prepared)
+    write_inputs(folder)
+    with chdir(folder):
+        train.main(prepared, MODEL, REPORTS / "train")
+        predict.main(prepared, Path("raw/sampleSubmission.csv"), MODEL, SUBMISSION)
     return folder
 
 
 @pytest.fixture(scope="module")
 def together(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("two") / "run"
-    return folder, run_all(folder, prepared, num_processes=2)
+    write_inputs(folder, num_processes=2)
+    out = stage(folder, "train", prepared, MODEL, REPORTS / "train")
+    stage(folder, "predict", prepared, "raw/sampleSubmission.csv", MODEL, SUBMISSION)
+    return folder, out
 
 
 def test_two_processes_follow_the_loss_curve_of_one(alone: Path, together: tuple[Path, str]):
