@@ -32,7 +32,7 @@ ROOMS = {
         "cifar10.app.lr_finder",
         "cifar10.evaluation.report.figures",
         "cifar10.evaluation.report.pictures",
-        "cifar10.app.tuning.outcome",
+        "cifar10.app.tuning.study",
     },
     "optuna": {"cifar10.app.tuning.study"},
     "jinja2": {"cifar10.evaluation.report.page"},

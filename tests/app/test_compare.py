@@ -44,7 +44,7 @@ def write_run(accuracy: float, losses: list[float], md5: str, **params: str) -> 
 
 def commit(tag: str) -> None:
     for arguments in (("add", "-A"), ("commit", "-qm", tag), ("tag", tag)):
-        origin._git(*arguments)
+        origin.git(*arguments)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def repository(tmp_path: Path, monkeypatch) -> Path:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@localhost")
-    origin._git("init", "-q")
+    origin.git("init", "-q")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").touch()
     (tmp_path / ".gitignore").write_text("/logs/\n/.dvc/tmp/\n")

@@ -27,7 +27,7 @@ def repository(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/a.py").write_text("1")
     for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "start")):
-        origin._git(*arguments)
+        origin.git(*arguments)
     return tmp_path
 
 
@@ -52,13 +52,13 @@ def test_a_stages_code_leads_to_its_commit_and_no_further(repository: Path):
     (repository / "src/models/__pycache__/b.pyc").write_text("compiled")
     digest = code_digest("train")
     assert origin.commit_with("train", digest) == ""
-    origin._git("add", "dvc.yaml", "src/a.py", "src/models/b.py")
-    origin._git("commit", "-qm", "code")
+    origin.git("add", "dvc.yaml", "src/a.py", "src/models/b.py")
+    origin.git("commit", "-qm", "code")
     commit = origin.commit()
     assert origin.commit_with("train", digest) == commit
     (repository / "src/c.py").write_text("other")
-    origin._git("add", "src/c.py")
-    origin._git("commit", "-qm", "another module")
+    origin.git("add", "src/c.py")
+    origin.git("commit", "-qm", "another module")
     assert origin.commit() != commit
     assert code_digest("train") == digest
     assert origin.commit_with("train", digest) == commit
@@ -87,8 +87,8 @@ def test_the_last_commits_out_is_read_from_dvcs_cache(repository: Path):
     lock = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n  b:\n    outs:\n    - path: {}\n      md5: abcdef\n"
     (repository / "dvc.lock").write_text(lock.format(metrics))
     assert origin.committed_out(metrics) is None  # not committed
-    origin._git("add", "dvc.lock")
-    origin._git("commit", "-qm", "run")
+    origin.git("add", "dvc.lock")
+    origin.git("commit", "-qm", "run")
     assert origin.committed_out(metrics) is None  # not in the cache
     cached = repository / ".dvc/cache/files/md5/ab/cdef"
     cached.parent.mkdir(parents=True)

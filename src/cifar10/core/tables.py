@@ -7,7 +7,6 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -57,34 +56,21 @@ def parse_table(data: bytes, shown: str) -> pd.DataFrame:
         line = text.count("\n", 0, lone.start()) + 1
         raise InputError(f"{shown}: line {line}: ends with CR alone; save it with LF or CRLF line ends")
 
-    ids: list[str] = []
+    line_of_id: dict[int, int] = {}
     labels: list[str] = []
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = _reader(text)
-        is_sound = next(rows) == HEADER
-        for number, label in rows:
-            ids.append(number)
-            labels.append(label)
-    except (csv.Error, ValueError):  # a row of more or fewer than two fields
-        is_sound = False
-    if not (is_sound and _are_sound(ids, labels)):
-        _tell_the_first_mistake(text, shown)
-    return pd.DataFrame({"id": np.array(ids, dtype=np.int64), "label": pd.Series(labels, dtype="str")})
-
-
-def _reader(text: str) -> Any:
-    return csv.reader(io.StringIO(text, newline=""), strict=True)
-
-
-def _are_sound(ids: list[str], labels: list[str]) -> bool:
-    """Whether nothing is wrong with any row: column by column, quicker than looking at one row after the other."""
-    return (
-        all(map(str.isdecimal, ids))
-        and all(len(text) <= MAX_ID_DIGITS for text in ids)
-        and [str(int(text)) for text in ids] == ids  # no zeros in front, no digits of other scripts
-        and len(set(ids)) == len(ids)
-        and all(is_label(label) for label in set(labels))
-    )
+        header = next(rows)
+        if header != HEADER:
+            raise InputError(f"{shown}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
+        for row in rows:
+            if mistake := _find_mistake(row, line_of_id):
+                raise InputError(f"{shown}: line {rows.line_num}: {mistake}")
+            line_of_id[int(row[0])] = rows.line_num
+            labels.append(row[1])
+    except csv.Error as error:
+        raise InputError(f"{shown}: line {rows.line_num}: {error}") from None
+    return pd.DataFrame({"id": np.array([*line_of_id], dtype=np.int64), "label": pd.Series(labels, dtype="str")})
 
 
 def is_label(label: str) -> bool:
@@ -92,33 +78,20 @@ def is_label(label: str) -> bool:
     return label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
 
 
-def _tell_the_first_mistake(text: str, shown: str) -> NoReturn:
-    """Go through a table that is known to have one, line by line."""
-    rows = _reader(text)
-    lines_by_id: dict[int, int] = {}
-    try:
-        header = next(rows)
-        if header != HEADER:
-            raise InputError(f"{shown}: line 1: expected the header id,label, found {','.join(header)[:40]!r}")
-        for row in rows:
-            _check_row(row, f"{shown}: line {rows.line_num}", lines_by_id)
-            lines_by_id[int(row[0])] = rows.line_num
-    except csv.Error as error:
-        raise InputError(f"{shown}: line {rows.line_num}: {error}") from None
-    raise AssertionError(f"{shown}: no mistake")
-
-
-def _check_row(row: list[str], where: str, lines_by_id: dict[int, int]) -> None:
+def _find_mistake(row: list[str], line_of_id: dict[int, int]) -> str:
+    """What is wrong with a row, below those with the ids of `line_of_id`; empty where nothing is."""
     if len(row) != 2:
-        raise InputError(f"{where}: expected 2 fields (id,label), found {len(row)}")
-    if not _ID.fullmatch(row[0]):
-        raise InputError(f"{where}: id {row[0][:40]!r} is not a whole number")
-    if not row[1] or row[1] != row[1].strip():
-        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is empty or padded with spaces")
-    if not is_label(row[1]):
-        raise InputError(f"{where}: the label {row[1][:40]!r} of id {row[0]} is too long or cannot be printed")
-    if int(row[0]) in lines_by_id:
-        raise InputError(f"{where}: id {row[0]} is there twice (first in line {lines_by_id[int(row[0])]})")
+        return f"expected 2 fields (id,label), found {len(row)}"
+    number, label = row
+    if not _ID.fullmatch(number):
+        return f"id {number[:40]!r} is not a whole number"
+    if not label or label != label.strip():
+        return f"the label {label[:40]!r} of id {number} is empty or padded with spaces"
+    if not is_label(label):
+        return f"the label {label[:40]!r} of id {number} is too long or cannot be printed"
+    if int(number) in line_of_id:
+        return f"id {number} is there twice (first in line {line_of_id[int(number)]})"
+    return ""
 
 
 def write_csv(path: Path, table: pd.DataFrame, line_end: str = "\n") -> None:

@@ -47,16 +47,16 @@ def find_origin(model_file: Path, code: str | None, metrics: Path) -> Origin:
 
 def commit() -> str:
     """Short hash of the current commit, with `-dirty` if code differs from it; empty without git."""
-    head = _git("rev-parse", "--short", "HEAD")
-    return f"{head}-dirty" if _git("diff", "--name-only", "HEAD", "--", *CODE) else head
+    head = git("rev-parse", "--short", "HEAD")
+    return f"{head}-dirty" if git("diff", "--name-only", "HEAD", "--", *CODE) else head
 
 
 def experiment() -> str:
     """Name of the DVC experiment whose `dvc.lock` is the present one (the latest of several), else `workspace`."""
-    lock = _git("hash-object", "dvc.lock")
-    refs = _git("for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps")
+    lock = git("hash-object", "dvc.lock")
+    refs = git("for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps")
     for sha, name in re.findall(r"^(\w+) refs/exps/\w{2}/\w{38,}/(.+)$", refs, re.MULTILINE):
-        if lock and _git("rev-parse", f"{sha}:./dvc.lock") == lock:
+        if lock and git("rev-parse", f"{sha}:./dvc.lock") == lock:
             return name
     return "workspace"
 
@@ -67,7 +67,7 @@ def changed_params(current: dict[str, Any] | None = None) -> dict[str, Any]:
     `current` is all of params.yaml; without it, the one in the current folder.
     `data.path` is left out: where the images lie on one machine tells nobody else anything.
     """
-    committed = _git("show", f"HEAD:./{PARAMS}")
+    committed = git("show", f"HEAD:./{PARAMS}")
     if not committed:
         return {}
     changed = changed_keys(parse_yaml(committed, PARAMS), current or read_params(PARAMS))
@@ -87,7 +87,7 @@ def changed_keys(default: dict[str, Any], current: dict[str, Any], prefix: str =
 
 def committed_out(path: Path) -> bytes | None:
     """The content that a stage's out had in the last commit; None where DVC's cache or the lock file lacks it."""
-    md5 = out_md5(_git("show", f"HEAD:./{LOCK}"), path)
+    md5 = out_md5(git("show", f"HEAD:./{LOCK}"), path)
     cached = cached_file(md5) if md5 else None
     return cached.read_bytes() if cached and cached.is_file() else None
 
@@ -125,15 +125,15 @@ def commit_with(stage: str, digest: str | None, everywhere: bool = False) -> str
     """
     paths = [part.as_posix() for part in source_paths(stage)]
     which = ("--all", "--reflog") if everywhere else (f"-{MAX_COMMITS}",)
-    commits = _git("log", *which, "--format=%h", "--", *paths).split() if paths and digest else []
+    commits = git("log", *which, "--format=%h", "--", *paths).split() if paths and digest else []
     for commit in commits:
-        listing = re.findall(r"^\d+ blob (\w+)\t(.+)$", _git("ls-tree", "-r", commit, "--", *paths), re.MULTILINE)
+        listing = re.findall(r"^\d+ blob (\w+)\t(.+)$", git("ls-tree", "-r", commit, "--", *paths), re.MULTILINE)
         if digest_blobs({path: blob for blob, path in listing}) == digest:
             return commit
     return ""
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
     """What git prints in the current folder; empty where there is no git or it has no answer."""
     try:
         result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from cifar10.models import count_parameters
+
 BYTES_PER_NUMBER = 4  # float32
 
 
@@ -55,18 +57,16 @@ def summarize_model(model: nn.Module, size_pixels: int = 32) -> Summary:
     flops = forward.get_flop_counts()
     root = type(model).__name__
     layers = [
-        Layer(name, type(module).__name__, shape, _own(module), sum(flops.get(f"{root}.{name}", {}).values()))
+        Layer(
+            name, type(module).__name__, shape, count_parameters(module), sum(flops.get(f"{root}.{name}", {}).values())
+        )
         for name, module, shape in calls
     ]
     return Summary(
         layers=layers,
-        parameters=_own(model),
+        parameters=count_parameters(model),
         forward_flops=forward.get_total_flops(),
         training_flops=both.get_total_flops(),
         weight_bytes=BYTES_PER_NUMBER * sum(tensor.numel() for tensor in model.state_dict().values()),
         activation_bytes=BYTES_PER_NUMBER * sum(layer.output_shape.numel() for layer in layers),
     )
-
-
-def _own(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

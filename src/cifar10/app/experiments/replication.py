@@ -54,7 +54,7 @@ def replicate(experiments: dict[str, Experiment], seeds: int, queue: bool) -> st
             runs.append(run_name(name, seed))
     if queue:
         return "queued; `dvc queue start -j 1` runs them, `dvc queue status` tells how far they are"
-    return compare(experiments, seeds, {run: _accuracies(run) for run in runs})
+    return compare(experiments, seeds, {run: read_accuracies(run) for run in runs})
 
 
 def compare(experiments: dict[str, Experiment], seeds: int, metrics: dict[str, dict[str, float]]) -> str:
@@ -72,7 +72,11 @@ def _mean(values: list[float]) -> str:
     return f"{mean(values):.4f}" if values else ""
 
 
-def _accuracies(run: str) -> dict[str, float]:
-    """Part -> accuracy of a DVC experiment."""
+def read_accuracies(run: str) -> dict[str, float]:
+    """Part (validation, test) -> accuracy of a DVC experiment, 0..1.
+
+    Raises:
+        InputError: there is no such experiment, or it has no results.
+    """
     metrics = json.loads(read_revision(run, (METRICS,), ())[METRICS])
     return {part: values["accuracy"] for part, values in metrics.items()}

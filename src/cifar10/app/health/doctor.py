@@ -11,7 +11,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from cifar10.app.health.leftovers import check_leftovers
+from cifar10.app.health.leftovers import check_leftovers, size_mb
 from cifar10.app.health.repair import repair
 from cifar10.app.health.repository import SHALLOW, is_shallow, repository_fault
 from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
@@ -114,7 +114,7 @@ def check_disk(config: DataConfig) -> list[Finding]:
 def needed_mb(config: DataConfig) -> float:
     """MB that a run writes, DVC's cache included."""
     if config.source == "local" and config.path:
-        packed = _size_mb(Path(config.path).expanduser())
+        packed = size_mb(Path(config.path).expanduser())
         arrays = ARRAYS_PER_PACKED * packed
     else:
         packed, arrays = SIZES_MB.get(config.source, (0.0, 0.0))
@@ -122,11 +122,6 @@ def needed_mb(config: DataConfig) -> float:
     raw = 0.0 if (RAW / "solution.csv").exists() else 2 * packed + downloads
     prepared = 0.0 if PREPARED.exists() else 2 * arrays
     return raw + prepared + TRAINING_MB
-
-
-def _size_mb(path: Path) -> float:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def check_credentials(needed: bool) -> list[Finding]:

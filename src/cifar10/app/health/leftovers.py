@@ -23,12 +23,17 @@ def check_leftovers() -> list[str]:
     return [_check(folder, present) for folder in sorted(RESUME.glob("*/"))]
 
 
+def size_mb(path: Path) -> float:
+    """Of a file, or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
 def _check(folder: Path, present: str | None) -> str:
     from cifar10.training.resume import code_of  # here: the other findings should not wait for torch
 
-    size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     days = (time.time() - folder.stat().st_mtime) / 86400
-    what = f"{folder}: state of a training that broke off, {size_mb:,.0f} MB, {days:.0f} days old"
+    what = f"{folder}: state of a training that broke off, {size_mb(folder):,.0f} MB, {days:.0f} days old"
     code = code_of(folder)
     if code and code != present and commit():  # without git nobody can say what is lost
         known = commit_with("train", code, everywhere=True)

@@ -8,7 +8,6 @@ them end with the process that has them. A temporary file of the stages is one t
 import json
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,9 +17,9 @@ from typing import Any
 from cifar10.core.config import InputError, parse_yaml
 from cifar10.core.files import atomic_write
 from cifar10.core.locks import LOCKS, lock
-from cifar10.evaluation.origin import cache_dir
+from cifar10.engine.provenance import PIPELINE
+from cifar10.evaluation.origin import LOCK, cache_dir, git
 
-PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 TEMPORARY = Path(".dvc/tmp")
 PATIENCE_SECONDS = 3.0  # as DVC itself waits for its locks
 BEING_WRITTEN_SECONDS = 60.0  # an entry of the run cache takes DVC milliseconds
@@ -94,27 +93,22 @@ def _repair_lock() -> list[str]:
         return []
     conflict = re.search(rb"^(<<<<<<<|>>>>>>>)( |$)", before, re.MULTILINE)
     what = f"{LOCK}: {'a merge conflict' if conflict else 'cut off by a kill'}"
-    with suppress(FileNotFoundError):  # no git
-        committed = _git("show", f"HEAD:./{LOCK}")
-        if _is_sound(committed):
-            atomic_write(LOCK, committed)
-            side = _whose_side() if conflict else "git's committed one"
-            after = f"; `dvc repro`, then `git add {LOCK}`" if conflict else ""
-            return [f"{what}; {side} is back{after}"]
+    committed = f"{git('show', f'HEAD:./{LOCK}')}\n".encode()
+    if _is_sound(committed):
+        atomic_write(LOCK, committed)
+        side = _whose_side() if conflict else "git's committed one"
+        after = f"; `dvc repro`, then `git add {LOCK}`" if conflict else ""
+        return [f"{what}; {side} is back{after}"]
     LOCK.unlink()
     return [f"{what}; removed, `dvc repro` writes it anew"]
 
 
 def _whose_side() -> str:
     """What git's HEAD is while two branches are brought together: in a rebase it is not one's own side."""
-    folder = Path(_git("rev-parse", "--git-dir").decode().strip())
+    folder = Path(git("rev-parse", "--git-dir"))
     rebase = (folder / "rebase-merge").exists() or (folder / "rebase-apply").exists()
-    branch = _git("rev-parse", "--abbrev-ref", "HEAD").decode().strip()
+    branch = git("rev-parse", "--abbrev-ref", "HEAD")
     return "the side that is rebased onto" if rebase else f"your own side ({branch})"
-
-
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], capture_output=True, check=False).stdout
 
 
 def _is_sound(lock: bytes) -> bool:

@@ -1,6 +1,5 @@
 """Runs of a search as DVC experiments: started, watched epoch by epoch, broken off, and their accuracy read."""
 
-import json
 import os
 import re
 import shutil
@@ -12,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar10.app.experiments.replication import exp_run
-from cifar10.app.experiments.revisions import read_revision
-from cifar10.app.paths import METRICS
+from cifar10.app.experiments.replication import exp_run, read_accuracies
 from cifar10.core.config import InputError
 
 POLL_SECONDS = 2.0
@@ -173,7 +170,7 @@ def read_accuracy(name: str) -> float:
     Raises:
         InputError: there is no such experiment, or it had no validation images.
     """
-    metrics = json.loads(read_revision(name, required=(METRICS,), optional=())[METRICS])
-    if "validation" not in metrics:
+    accuracies = read_accuracies(name)
+    if "validation" not in accuracies:
         raise InputError(f"{name}: a search needs validation images, and data.val_fraction is 0")
-    return metrics["validation"]["accuracy"]
+    return accuracies["validation"]

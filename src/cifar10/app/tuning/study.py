@@ -180,7 +180,7 @@ def draw_pictures(study: Study) -> dict[str, bytes]:
         importances = plot_param_importances(study, evaluator=_fanova(), target_name=ACCURACY)
         slices = plot_slice(study, target_name=ACCURACY)
         for name, axes in (("importance", importances), ("slice", slices)):
-            buffer, figure = io.BytesIO(), np.ravel(axes)[0].figure
+            buffer, figure = io.BytesIO(), np.atleast_1d(np.asarray(axes, dtype=object))[0].figure
             figure.savefig(buffer, format="png", dpi=144, bbox_inches="tight")
             plt.close(figure)
             pictures[name] = buffer.getvalue()
