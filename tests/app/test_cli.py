@@ -14,10 +14,11 @@ from cifar10.app.cli import METRICS, REPORT, main
 def test_results_tell_the_figures_and_the_files(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     METRICS.parent.mkdir(parents=True)
-    METRICS.write_text(json.dumps({"validation": {"accuracy": 0.98765, "macro_f1": 0.9, "images": 1234}}))
+    score = {"accuracy": 0.98765, "macro_f1": 0.9, "images": 1234, "largest_class_share": 617 / 1234}
+    METRICS.write_text(json.dumps({"validation": score}))
     main(["results"])
     out = capsys.readouterr().out
-    assert "validation  accuracy 0.9877   macro F1 0.9000   (1,234 images)" in out
+    assert "validation  accuracy 0.9877   macro F1 0.9000   (1,234 images, always the largest class 0.5000)" in out
     assert "submissions/submission.csv" in out
     assert "reports/report.html" in out
 
@@ -60,7 +61,8 @@ def test_the_command_is_installed():
 def report(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     REPORT.parent.mkdir(parents=True)
-    REPORT.write_text("<html></html>")
+    (tmp_path / "cached").write_text("<html></html>")
+    REPORT.symlink_to(tmp_path / "cached")  # as with `dvc config cache.type symlink`
     return tmp_path / REPORT
 
 

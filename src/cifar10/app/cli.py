@@ -66,9 +66,9 @@ def _changed_params() -> list[str]:
 
 
 def _describe(part: str, score: dict[str, float]) -> str:
-    return (
-        f"{part:<11} accuracy {score['accuracy']:.4f}   macro F1 {score['macro_f1']:.4f}   ({score['images']:,} images)"
-    )
+    figures = f"accuracy {score['accuracy']:.4f}   macro F1 {score['macro_f1']:.4f}"
+    baseline = f"always the largest class {score['largest_class_share']:.4f}"
+    return f"{part:<11} {figures}   ({score['images']:,} images, {baseline})"
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
