@@ -71,7 +71,7 @@ def show(options: argparse.Namespace) -> str:
     """The full path of the report, which is opened if that was asked for."""
     if not REPORT.is_file():
         raise InputError(f"{REPORT}: not found; `dvc repro` makes it")
-    path = REPORT.resolve()
+    path = REPORT.absolute()  # with `cache.type symlink` the file that it leads to has no ending, and is shown as text
     if options.open and not webbrowser.open(path.as_uri()):
         raise InputError(f"{path}: no browser could be started here; open the file by hand")
     return str(path)
