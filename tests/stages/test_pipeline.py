@@ -18,6 +18,7 @@ from conftest import CLASSES, NUM_TEST, ROOT, write_params, write_tiny
 from ruamel.yaml import YAML
 
 from cifar10.core.tables import read_table
+from cifar10.evaluation.inputs import read_history
 from cifar10.submission import check_submission
 
 OVERRIDES = {"data.source": "local", "epochs": 2, "batch_size": 12, "model.name": "cnn3"}
@@ -171,8 +172,12 @@ def test_a_fit_on_all_labelled_images_goes_through(project: Project):
     assert list(metrics) == ["test"]
     submission = project.root / "submissions/submission.csv"
     assert len(read_table(submission)) == NUM_TEST
-    history = (project.root / "reports/train/history.csv").read_text().splitlines()[0]
-    assert history == "epoch,lr,max_lr,train_loss,train_accuracy"
+    history = read_history(project.root / "reports/train/history.csv")
+    assert list(history) == ["epoch", "lr", "max_lr", "train_loss", "train_accuracy"]
+    shown = project.run("dvc", "plots", "show", "--json")
+    assert shown.stderr == ""  # no warning, and no plot is left out
+    loss, accuracy = (json.loads(shown.stdout)["data"][title] for title in ("Loss", "Accuracy"))
+    assert all(plot[0]["content"]["data"]["values"] for plot in (loss, accuracy))
     project.dvc("exp", "run", "-S", "data.val_fraction=0.2", "-S", "epochs=2", "-S", "lr=0.02")
 
 

@@ -24,7 +24,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """The training's figures, one row for each epoch.
+    """The training's figures, one row for each epoch; a column without any is left out.
 
     Raises:
         InputError: it is damaged.
@@ -35,4 +35,4 @@ def read_history(path: Path) -> pd.DataFrame:
         table = pd.DataFrame()
     if not {"epoch", "train_loss", "lr"} <= set(table.select_dtypes("number")) or table.empty:
         raise InputError(f"{path}: no whole history; `dvc repro train` makes it anew")
-    return table
+    return table.dropna(axis="columns", how="all")

@@ -26,9 +26,8 @@ class EpochResult:
 
 
 def to_table(history: Sequence[EpochResult]) -> pd.DataFrame:
-    """History as a table; a validation column without values is left out."""
-    columns = [field.name for field in fields(EpochResult)]
-    return pd.DataFrame([asdict(result) for result in history], columns=columns).dropna(axis="columns", how="all")
+    """History as a table. Without validation images their columns are empty: DVC draws no plot of which one lacks."""
+    return pd.DataFrame([asdict(result) for result in history], columns=[field.name for field in fields(EpochResult)])
 
 
 def summarize(history: Sequence[EpochResult]) -> dict[str, dict[str, int | float]]:

@@ -72,7 +72,7 @@ def read_run(name: str) -> Run:
     return Run(
         name=name,
         metrics=json.loads(texts[METRICS]),
-        history=pd.read_csv(io.StringIO(texts[HISTORY])),
+        history=pd.read_csv(io.StringIO(texts[HISTORY])).dropna(axis="columns", how="all"),
         seconds=log["seconds"] if log else None,
         changed_params=origin.changed_params(params),
         params=origin.changed_keys({}, params),
