@@ -60,6 +60,10 @@ def test_words_that_pandas_takes_for_missing_stay_words(tmp_path: Path):
         (b"id,label\n0,1,frog\n", "line 2: expected 2 fields (id,label), found 3"),
         (b"id,label\n1,\n", "line 2: the label '' of id 1 is empty or padded with spaces"),
         (b"id,label\n1, frog\n", "line 2: the label ' frog' of id 1 is empty or padded with spaces"),
+        (
+            b"id,label\n1,<b>\n2,</script><script>x\n",
+            "line 3: the label '</script><script>x' of id 2 is too long, cannot",
+        ),
         (b"id,label\n1,frog\n2,cat\n1,frog\n", "line 4: id 1 is there twice (first in line 2)"),
         (b'id,label\n1,"frog\n', "line 2: unexpected end of data"),
         (b'id,label\n1,\n2,"frog\n', "line 2: the label '' of id 1 is empty"),

@@ -108,7 +108,8 @@ class Packing:
         for name, label in train.images.items():
             if label and not is_label(label):
                 where = tree.path_of(name[: name.find(f"{label}/") + len(label)])
-                raise InputError(f"{where}: this folder's name cannot be a class: not UTF-8, padded or not printable")
+                fault = "not UTF-8, padded, not printable, or with <!"
+                raise InputError(f"{where}: this folder's name cannot be a class: {fault}")
         return train
 
     # --- test images ---

@@ -17,6 +17,7 @@ from cifar10.core.files import atomic_write
 HEADER = ["id", "label"]
 MAX_ID_DIGITS = 18  # what fits into 64 bits
 MAX_LABEL_CHARACTERS = 200
+MARKUP = ("</", "<!")  # `dvc plots` writes labels as they are into a script, which these end: what follows would run
 MAX_BYTES = 1 << 25  # eight times Kaggle's largest table
 _LONE_CR = re.compile(r"\r(?!\n)")
 _ID = re.compile(rf"0|[1-9][0-9]{{0,{MAX_ID_DIGITS - 1}}}")
@@ -74,8 +75,9 @@ def parse_table(data: bytes, shown: str) -> pd.DataFrame:
 
 
 def is_label(label: str) -> bool:
-    """Whether a text may name a class: printable, not padded with spaces, of 1 to 200 characters."""
-    return label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
+    """Whether a text may name a class: printable, no spaces around it, 1 to 200 characters, no `</` or `<!`."""
+    is_word = label == label.strip() and label.isprintable() and 0 < len(label) <= MAX_LABEL_CHARACTERS
+    return is_word and not any(mark in label for mark in MARKUP)
 
 
 def _find_mistake(row: list[str], line_of_id: dict[int, int]) -> str:
@@ -88,7 +90,7 @@ def _find_mistake(row: list[str], line_of_id: dict[int, int]) -> str:
     if not label or label != label.strip():
         return f"the label {label[:40]!r} of id {number} is empty or padded with spaces"
     if not is_label(label):
-        return f"the label {label[:40]!r} of id {number} is too long or cannot be printed"
+        return f"the label {label[:40]!r} of id {number} is too long, cannot be printed, or has </ or <! in it"
     if int(number) in line_of_id:
         return f"id {number} is there twice (first in line {line_of_id[int(number)]})"
     return ""
