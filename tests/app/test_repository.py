@@ -1,6 +1,7 @@
 """A folder that is no repository is told so, with a way that then works with the real DVC."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from conftest import ROOT
 
 from cifar10.app.experiments.replication import exp_run
-from cifar10.app.health.repository import is_shallow, repository_fault
+from cifar10.app.health.repository import repository_fault, runs_apart_fault
 from cifar10.core.config import InputError
+from cifar10.evaluation.origin import cache_dir
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +58,25 @@ def test_a_shallow_clone_is_told_before_anything_is_trained(folder: Path, monkey
     subprocess.run(
         "git init -q && git add -A && git commit -qm 1 && git commit -qm 2 --allow-empty", shell=True, check=True
     )
-    assert not is_shallow()
+    assert runs_apart_fault(cache_dir) == ""
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{folder}", "clone"], check=True)
     monkeypatch.chdir("clone")
-    assert is_shallow()
     with pytest.raises(InputError, match="git fetch --unshallow"):
         exp_run("name", {}, queue=False)
+
+
+def test_a_cache_whose_path_is_not_ascii_is_told_with_a_way_that_works(folder: Path, monkeypatch):
+    Path("Übung").mkdir()
+    shutil.copytree(".dvc", "Übung/.dvc")
+    shutil.copy("dvc.yaml", "Übung")
+    monkeypatch.chdir("Übung")
+    subprocess.run("git init -q && git add -A && git commit -qm 1", shell=True, check=True)
+    with pytest.raises(InputError, match=r"Übung/\.dvc/cache is not all ASCII") as fault:
+        exp_run("name", {}, queue=False)
+    way = re.findall("`(.+?)`", str(fault.value))[0].replace("/path/to", str(folder))
+    subprocess.run(way, shell=True, check=True, capture_output=True)
+    assert runs_apart_fault(cache_dir) == ""
+    subprocess.run(["dvc", "exp", "run", "--temp"], check=True, capture_output=True)
 
 
 def test_it_needs_nothing_but_python(folder: Path):

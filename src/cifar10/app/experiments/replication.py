@@ -8,9 +8,10 @@ from typing import Any
 from cifar10.app.columns import align
 from cifar10.app.experiments.recipes import Experiment, with_overrides, yaml_scalar
 from cifar10.app.experiments.revisions import read_revision
-from cifar10.app.health.repository import SHALLOW, is_shallow
+from cifar10.app.health.repository import runs_apart_fault
 from cifar10.app.paths import METRICS
 from cifar10.core.config import PARAMS, InputError, read_params
+from cifar10.evaluation.origin import cache_dir
 
 
 def run_name(name: str, seed: int) -> str:
@@ -30,10 +31,10 @@ def exp_run(name: str, settings: dict[str, Any], queue: bool) -> list[str]:
     leak into the next one.
 
     Raises:
-        InputError: params.yaml has no key of an override, or the clone is shallow.
+        InputError: params.yaml has no key of an override, or DVC cannot run in a folder of its own here.
     """
-    if is_shallow():
-        raise InputError(f"git: {SHALLOW}")
+    if fault := runs_apart_fault(cache_dir):
+        raise InputError(fault)
     with_overrides(read_params(PARAMS), settings)
     options = [part for key, value in settings.items() for part in ("-S", f"{key}={yaml_scalar(value)}")]
     where = "--queue" if queue else "--temp"

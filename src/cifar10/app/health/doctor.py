@@ -13,11 +13,12 @@ from packaging.specifiers import SpecifierSet
 
 from cifar10.app.health.leftovers import check_leftovers, size_mb
 from cifar10.app.health.repair import repair
-from cifar10.app.health.repository import SHALLOW, is_shallow, repository_fault
+from cifar10.app.health.repository import repository_fault, runs_apart_fault
 from cifar10.competition.kaggle_credentials import NO_CREDENTIALS, check_mode, find_credentials
 from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.core.files import mount_point
 from cifar10.engine.runtime import RuntimeConfig
+from cifar10.evaluation.origin import cache_dir
 
 RAW, PREPARED = Path("data/raw"), Path("data/prepared")
 
@@ -51,10 +52,10 @@ def examine() -> list[Finding]:
 
 
 def check_repository() -> list[Finding]:
-    """Whether DVC takes the folder for a repository, and whether git has its history."""
+    """Whether DVC takes the folder for a repository, and whether it can run in folders of their own."""
     if fault := repository_fault():
         return [Finding(fault, True)]
-    return [Finding(f"git: {SHALLOW}")] if is_shallow() else []
+    return [Finding(fault)] if (fault := runs_apart_fault(cache_dir)) else []
 
 
 def check_python() -> list[Finding]:

@@ -5,10 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 NO_SCM = r"printf '[core]\nno_scm = true\n' >> .dvc/config.local"  # git refuses a key with an underscore
 SHALLOW = "a shallow clone, in which DVC loses runs in folders of their own; `git fetch --unshallow` brings the rest"
+NOT_ASCII = (
+    "is not all ASCII, and DVC fails to run in folders of their own (--temp, --queue); move the checkout, or name an "
+    "ASCII path: `dvc cache dir --local /path/to/cache`"
+)
 
 
 def repository_fault() -> str:
@@ -27,9 +32,18 @@ def repository_fault() -> str:
     return ""
 
 
-def is_shallow() -> bool:
-    """Whether the clone lacks history (`git clone --depth`): DVC cannot bring a run of another folder back to it."""
-    return _git("rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+def runs_apart_fault(find_cache: Callable[[], Path]) -> str:
+    """What keeps DVC from runs in folders of their own (`--temp`, `--queue`), with what to do; empty: nothing.
+
+    To a clone without its history (`git clone --depth`) DVC cannot bring such a run back. And it writes the path of its
+    cache into that folder's settings as ASCII: with any other path `--temp` fails, and `--run-all` waits forever. Only
+    in such a folder is DVC asked where its cache is, which takes it a second.
+    """
+    if _git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+        return f"git: {SHALLOW}"
+    if str(Path.cwd()).isascii() or str(cache := find_cache().absolute()).isascii():
+        return ""
+    return f"dvc: {cache} {NOT_ASCII}"
 
 
 def _without_git() -> bool:
