@@ -171,6 +171,7 @@ def test_bfloat16_trains_too(tiny_data: PreparedData):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile builds its CPU kernels with g++")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Skipping serialization")  # torch 2.6
 def test_compiled_training_follows_eager_training(tiny_data: PreparedData):
     """Batches of 12, 12, 12 and 2: full ones run compiled, the last one does not."""
     recipe = {"model__name": "lenet", "epochs": 2, "lr": 0.005, "runtime__precision": "float32"}
