@@ -230,9 +230,12 @@ def test_a_stage_alone_ends_with_one_line_and_code_1(tmp_path: Path, stage, monk
 
 
 def test_the_same_run_elsewhere_gives_the_same_bytes(tmp_path: Path, project: Project, raw: Path):
+    """Also where nobody can write to the home; and the files at `data.path` stay untouched."""
     other = Project(tmp_path, raw)
-    other.env.update(TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7")
+    other.env.update(TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7", HOME="/proc/nonexistent")
+    before = [(path, path.stat().st_mtime_ns) for path in sorted([raw, *raw.rglob("*")])]
     other.dvc("repro")
+    assert [(path, path.stat().st_mtime_ns) for path in sorted([raw, *raw.rglob("*")])] == before
     assert other.read(*RESULTS) == project.read(*RESULTS)
     assert other.lock() == project.lock()
 
