@@ -183,9 +183,8 @@ def _authenticate(api: Any, credentials: Credentials) -> None:
     except OSError as error:
         if isinstance(error, requests.RequestException) or error.errno != errno.ENAMETOOLONG:
             raise
-        raise InputError(
-            explain_credentials(credentials)
-        ) from None  # it tries the token as a path; the error would quote it
+        told = explain_credentials(credentials)  # it tries the token as a path; the error would quote it
+        raise InputError(told) from None
 
 
 @contextmanager
