@@ -90,7 +90,7 @@ def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path,
             prepared, sample = _prepare(out, params)
             folder = out / "runs" / name / str(seed)
             run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
-            history = pd.read_csv(folder / "reports/train/history.csv")
+            history = pd.read_csv(folder / "reports/train/history.csv").dropna(axis="columns", how="all")
             history.insert(0, "seed", seed)
             before = read_history(records, name) if runs else None
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
