@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,18 @@ def test_the_command_is_installed():
     command = Path(sys.executable).with_name("cifar10")
     help_text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
     assert "results" in help_text
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path):
+    """`cifar10 results | head -1`, whose reader is gone before anything is written."""
+    (tmp_path / METRICS).parent.mkdir(parents=True)
+    (tmp_path / METRICS).write_text("{}")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [Path(sys.executable).with_name("cifar10"), "results"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -31,9 +32,13 @@ def main(arguments: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal's encoding lacks is told as a code, as stderr does
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(options.run(options))
+        answer = options.run(options)
     except USER_ERRORS as error:
         parser.exit(1, f"{format_error(error)}\n")
+    try:
+        print(answer, flush=True)
+    except BrokenPipeError:  # `cifar10 results | head -1`: whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
 
 
 def results(options: argparse.Namespace) -> str:
