@@ -30,7 +30,7 @@ from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import load_prepared
 from cifar10.engine.provenance import PIPELINE
-from cifar10.evaluation import origin
+from cifar10.evaluation import inputs, origin
 from cifar10.stages import download, evaluate, predict, prepare, train
 
 PARTS = ("validation", "test")
@@ -90,7 +90,7 @@ def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path,
             prepared, sample = _prepare(out, params)
             folder = out / "runs" / name / str(seed)
             run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
-            history = pd.read_csv(folder / "reports/train/history.csv").dropna(axis="columns", how="all")
+            history = inputs.read_history(folder / "reports/train/history.csv")
             history.insert(0, "seed", seed)
             before = read_history(records, name) if runs else None
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None

@@ -119,12 +119,22 @@ def _restrained(timeout_seconds: float) -> Iterator[None]:
         return send(adapter, request, *rest, timeout=timeout or timeout_seconds, **options)
 
     verbose = {name: os.environ.pop(name) for name in ("VERBOSE", "VERBOSE_OUTPUT") if name in os.environ}
-    HTTPAdapter.send = send_with_limit  # type: ignore[method-assign]
+    try:
+        with _sending_by(send_with_limit):
+            yield
+    finally:
+        os.environ.update(verbose)
+
+
+@contextmanager
+def _sending_by(send: Callable[..., requests.Response]) -> Iterator[None]:
+    """Within it, whatever requests sends goes through `send`: the client has no place to set it for itself alone."""
+    before = HTTPAdapter.send
+    HTTPAdapter.send = send  # type: ignore[method-assign]
     try:
         yield
     finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]
-        os.environ.update(verbose)
+        HTTPAdapter.send = before  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -198,11 +208,8 @@ def _listening(refused: list[requests.Response]) -> Iterator[None]:
             refused.append(response)
         return response
 
-    HTTPAdapter.send = send_and_listen  # type: ignore[method-assign]
-    try:
+    with _sending_by(send_and_listen):
         yield
-    finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]
 
 
 def check_version() -> None:
