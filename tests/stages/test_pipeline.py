@@ -7,7 +7,8 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ class Project:
 
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '(\w+)'", output)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Ask once a second, for two minutes at most."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(1)
 
 
 @contextmanager
@@ -140,8 +149,11 @@ def test_a_new_learning_rate_retrains_and_the_old_one_comes_from_the_cache(proje
 
 
 def test_experiments_are_compared(project: Project):
-    """The commit with lr 0.02, an experiment with 0.1, one in a folder of its own, and this machine's log of all."""
+    """The commit with lr 0.02, experiments with 0.1, in a folder of its own and from the queue, all with seconds."""
+    project.dvc("exp", "run", "--queue", "-S", "lr=0.4", "-S", "epochs=1", "--name", "queued-run")
+    project.dvc("queue", "start")  # its worker goes on beside the next run
     project.dvc("exp", "run", "--temp", "-S", "lr=0.3", "-S", "epochs=1", "--name", "own-folder")
+    wait_until(lambda: "Success" in project.dvc("queue", "status"))
     names = re.findall(r"\w+-\w+", project.dvc("exp", "list", "--name-only"))
     done = project.run("cifar10", "compare", "HEAD", *names, "--plot", "curves.svg")
     assert done.returncode == 0, done.stderr

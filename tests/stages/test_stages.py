@@ -1,3 +1,6 @@
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,3 +49,19 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stage"])
     with pytest.raises(AssertionError):
         run_stage(fail_with(AssertionError("bug")))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (sys.executable, "-m", "cifar10.stages.train", "data", "model.pt", "reports"),
+        (sys.executable, "-m", "cifar10.stages.prepare", "raw", "prepared", "data.json"),
+        (str(Path(sys.executable).with_name("cifar10")), "results"),
+    ],
+)
+def test_ctrl_c_during_an_import_is_one_line(tmp_path: Path, command):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stderr == "error: interrupted\n"
+    assert done.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
