@@ -1,8 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from cifar10.models import count_parameters
-from cifar10.models.fastnet import Shortcut, Whitening, fastnet
+from cifar10.models.fastnet import Scale, Shortcut, Whitening, fastnet
 
 
 def test_whitened_patches_are_uncorrelated_with_unit_variance():
@@ -51,3 +52,12 @@ def test_a_shortcut_adds_its_input():
     assert shortcut(torch.tensor([[[[-1.0, 0.0, 2.0]]]])).tolist() == [[[[-1.0, 0.0, 4.0]]]]
     inside = [module for module in fastnet(10, group_convolutions=3).modules() if isinstance(module, Shortcut)]
     assert [sum(isinstance(layer, nn.Conv2d) for layer in shortcut.layers) for shortcut in inside] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("last_width", "convolutions", "factor"), [(256, 2, 0.45), (512, 2, 0.225), (256, 3, 0.225), (512, 3, 0.1125)]
+)
+def test_the_more_and_the_larger_the_features_the_smaller_the_logits(last_width, convolutions, factor):
+    model = fastnet(10, widths=[8, 8, last_width], group_convolutions=convolutions)
+    (scale,) = (module for module in model.modules() if isinstance(module, Scale))
+    assert scale.factor == pytest.approx(factor)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cifar10.models.layers import ACTIVATIONS
 
-LOGIT_SCALE = 0.45  # how fast the classifier learns, beside the kernels, at one rate for both
+LOGIT_SCALE = 115.2  # over the number of features: how fast the classifier learns, at one rate with the kernels
 NORM_MOMENTUM = 0.4  # a short training has no time for a slower running mean
 
 
@@ -103,8 +103,10 @@ def fastnet(
         group_convolutions: 3x3 convolutions in each group.
     """
     act = ACTIVATIONS[activation]
+    # More features, and features that shortcuts make larger, would let the classifier overshoot.
+    logit_scale = LOGIT_SCALE / widths[-1] / (group_convolutions - 1)
     classifier = nn.Linear(widths[-1], num_classes, bias=False)
-    nn.init.normal_(classifier.weight, std=1 / widths[-1] / LOGIT_SCALE)
+    nn.init.normal_(classifier.weight, std=1 / widths[-1] / logit_scale)
     groups = [_group(*channels, group_convolutions, act) for channels in pairwise((Whitening.CHANNELS, *widths))]
     return nn.Sequential(
         Whitening(),
@@ -113,5 +115,5 @@ def fastnet(
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),
         classifier,
-        Scale(LOGIT_SCALE),
+        Scale(logit_scale),
     )
