@@ -1,9 +1,9 @@
 """From archives to arrays, side by side with the usual way: `python benchmarks/data_path.py`.
 
 Builds a synthetic competition (or takes the one that an earlier call built), then measures on it, one after the other
-in processes of their own: the stage `prepare`; `py7zr.extractall` and Pillow; decompression alone. Both arrays are
-compared. At last the submission is written and checked. Prints a table and writes it as JSON, with device, versions
-and commit.
+in processes of their own: the stage `prepare`; the same with every image decoded by Pillow; `py7zr.extractall` and
+Pillow; decompression alone. All arrays are compared. At last the submission is written and checked. Prints a table and
+writes it as JSON, with device, versions and commit.
 """
 
 import argparse
@@ -52,21 +52,26 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(raw: Path, work: Path) -> dict[str, Any]:
     """The figures of every row, and by how much `prepare` is quicker than the usual way."""
     shutil.rmtree(work, ignore_errors=True)
-    for folder in ("ours", "usual", "temporary"):
+    for folder in ("ours", "pillow", "usual", "temporary"):
         (work / folder).mkdir(parents=True)
-    shutil.copy(PARAMS, work / "ours")
+    for folder in ("ours", "pillow"):
+        shutil.copy(PARAMS, work / folder)
     try:
         stage = [sys.executable, "-m", "cifar10.stages.prepare", raw, "prepared", "data.json"]
         rows = {
             "prepare": run(stage, work / "ours", work / "temporary"),
+            "pillow": run(
+                [sys.executable, PEERS, "pillow", raw, "prepared", "data.json"], work / "pillow", work / "temporary"
+            ),
             "usual": run([sys.executable, PEERS, "usual", raw, "."], work / "usual", work / "temporary"),
             "decompression alone": run([sys.executable, PEERS, "floor", raw], work, work / "temporary"),
             "submission": time_submission(raw, work / "submission.csv"),
         }
         assert not any((work / "temporary").iterdir())
         for ours, usual in (("labelled_images", "train"), ("test_images", "test")):
-            arrays = (work / "ours/prepared" / f"{ours}.npy", work / "usual" / f"{usual}.npy")
-            assert np.array_equal(*(np.load(path, mmap_mode="r") for path in arrays)), f"{usual}: other pixels"
+            pixels = np.load(work / "ours/prepared" / f"{ours}.npy", mmap_mode="r")
+            for path in (work / "pillow/prepared" / f"{ours}.npy", work / "usual" / f"{usual}.npy"):
+                assert np.array_equal(pixels, np.load(path, mmap_mode="r")), f"{path}: other pixels"
     finally:
         shutil.rmtree(work)
     return {"rows": rows, "times_faster_than_usual": round(rows["usual"]["seconds"] / rows["prepare"]["seconds"], 2)}
@@ -105,6 +110,7 @@ def table(result: dict[str, Any]) -> str:
     """The figures as lines for people."""
     names = {
         "prepare": "prepare: decoded, split, described; no temporary file",
+        "pillow": "the same, every image decoded by Pillow",
         "usual": "py7zr.extractall, then Pillow file by file",
         "decompression alone": "decompression alone, one thread",
         "submission": "submission written and checked",

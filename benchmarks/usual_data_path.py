@@ -1,7 +1,8 @@
 """The peers of the stage `prepare`, each to be run as a process of its own.
 
-python benchmarks/usual_data_path.py usual RAW OUT   extract both archives into files, then Pillow, file by file
-python benchmarks/usual_data_path.py floor RAW       decompress both archives and drop what comes out
+python benchmarks/usual_data_path.py usual RAW OUT        extract both archives into files, then Pillow, file by file
+python benchmarks/usual_data_path.py pillow RAW OUT CARD  the stage itself, but every image decoded by Pillow
+python benchmarks/usual_data_path.py floor RAW            decompress both archives and drop what comes out
 """
 
 import sys
@@ -27,6 +28,15 @@ def usual(raw: Path, out: Path) -> None:
         np.save(out / f"{part}.npy", images)
 
 
+def pillow(raw: Path, prepared: Path, card: Path) -> None:
+    """What `prepare` is without `images/png.py`, where no image passes for plain."""
+    from cifar10.images import codec
+    from cifar10.stages import prepare
+
+    codec.decode_plain_pngs = lambda encoded: (np.empty((0, 3, 32, 32), np.uint8), np.zeros(len(encoded), dtype=bool))
+    prepare.main(raw, prepared, card)
+
+
 def floor(raw: Path) -> None:
     """The serial part that nobody who uses the standard library's LZMA can avoid."""
     for part in ("train", "test"):
@@ -44,4 +54,4 @@ def floor(raw: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"usual": usual, "floor": floor}[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))
+    {"usual": usual, "pillow": pillow, "floor": floor}[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""The README's pictures of the last run's report: `make screenshots`, or `python docs/screenshots.py`.
+"""The README's pictures, of the last run's report or of another: `python docs/screenshots.py [REPORT]`.
 
 Needs Chromium. Opens pages as a reader would, with nothing but the file itself to load from.
 """
@@ -50,16 +50,16 @@ def open_page(browser: Browser, file: Path, width_pixels: int, scheme: Literal["
     return page
 
 
-def main() -> None:
+def main(report: Path = REPORT) -> None:
     """Take every picture of SHOTS."""
-    if not REPORT.is_file():
-        sys.exit(f"error: {REPORT}: not found; `dvc repro` makes it")
+    if not report.is_file():
+        sys.exit(f"error: {report}: not found; `dvc repro` makes {REPORT}")
     if find_chromium() is None:
         sys.exit("error: no Chromium here; install the package chromium")
     PICTURES.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for name, (anchor, width, height, scheme) in SHOTS.items():
-            page = open_page(browser, REPORT, width, scheme)
+            page = open_page(browser, report, width, scheme)
             page.set_viewport_size({"width": width, "height": height})
             if anchor:
                 top = page.locator(f"#{anchor}").bounding_box()
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:2]))

@@ -13,7 +13,7 @@ def test_the_benchmark_measures_compares_and_records(tmp_path: Path, monkeypatch
     arguments = ["--images", "60", "20", "--folder", f"{tmp_path}/kept", "--result", f"{tmp_path}/result.json"]
     data_path.main(arguments)
     result = json.loads((tmp_path / "result.json").read_text())
-    assert list(result["rows"]) == ["prepare", "usual", "decompression alone", "submission"]
+    assert list(result["rows"]) == ["prepare", "pillow", "usual", "decompression alone", "submission"]
     assert all(row["seconds"] >= 0 for row in result["rows"].values())
     assert result["images"] == {"train": 60, "test": 20, "source": "digits"}
     assert {"commit", "device", "versions"} <= result.keys()

@@ -64,9 +64,8 @@ def run_in_turn(job: Job, folder: Path, lock: int) -> Outcome:
     """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "CIFAR10_RESUME": str((folder / "resume").resolve())}
     command = exp_run(job.name, job.settings, queue=False)
-    if (
-        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    ):  # a shell starts what is in the background so; runs inherit it
+    # A shell starts what is in the background with Ctrl-C ignored, and runs inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
         (folder / f"{job.name}.log").open("w", encoding="utf-8") as log,
