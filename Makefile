@@ -2,7 +2,7 @@
 # make test       everything that CI checks
 # make table      the tables in README.md and docs/results.md, from the committed records
 # make screenshots
-#                 the README's pictures, from the last run's report (needs Chromium)
+#                 the README's picture, from the last run's report (needs Chromium)
 # make lock       requirements.lock anew from pyproject.toml
 
 PYTHON ?= python3

@@ -1,6 +1,6 @@
-"""The README's pictures, of the last run's report or of another: `python docs/screenshots.py [REPORT]`.
+"""The README's picture, of the last run's report or of another: `python docs/screenshots.py [REPORT]`.
 
-Needs Chromium. Opens pages as a reader would, with nothing but the file itself to load from.
+Needs Chromium. Opens a page as a reader would, with nothing but the file itself to load from.
 """
 
 import shutil
@@ -13,17 +13,9 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, sync_playwright
 
 REPORT = Path("reports/report.html")
-PICTURES = Path("docs/pictures")
+PICTURE = Path("docs/pictures/report.png")
 FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-LAPTOP_PIXELS, PHONE_PIXELS = 1280, 375
-
-# picture -> (anchor of the page where it begins, width and height of the window, colour scheme)
-SHOTS: dict[str, tuple[str, int, int, Literal["light", "dark"]]] = {
-    "report.png": ("", LAPTOP_PIXELS, 1000, "light"),
-    "report-looks.png": ("looks", LAPTOP_PIXELS, 760, "dark"),
-    "report-phone.png": ("", PHONE_PIXELS, 812, "light"),
-    "report-phone-predictions.png": ("pictures", PHONE_PIXELS, 812, "dark"),
-}
+LAPTOP_PIXELS, PHONE_PIXELS, PICTURE_HEIGHT_PIXELS = 1280, 375, 1000
 
 
 def find_chromium() -> str | None:
@@ -51,22 +43,17 @@ def open_page(browser: Browser, file: Path, width_pixels: int, scheme: Literal["
 
 
 def main(report: Path = REPORT) -> None:
-    """Take every picture of SHOTS."""
+    """Take the picture: the head of the report."""
     if not report.is_file():
         sys.exit(f"error: {report}: not found; `dvc repro` makes {REPORT}")
     if find_chromium() is None:
         sys.exit("error: no Chromium here; install the package chromium")
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for name, (anchor, width, height, scheme) in SHOTS.items():
-            page = open_page(browser, report, width, scheme)
-            page.set_viewport_size({"width": width, "height": height})
-            if anchor:
-                top = page.locator(f"#{anchor}").bounding_box()
-                page.evaluate("top => scrollTo({top, behavior: 'instant'})", top["y"] if top else 0)
-            page.screenshot(path=PICTURES / name)
-            page.close()
-            print(PICTURES / name)
+        page = open_page(browser, report, LAPTOP_PIXELS, "light")
+        page.set_viewport_size({"width": LAPTOP_PIXELS, "height": PICTURE_HEIGHT_PIXELS})
+        page.screenshot(path=PICTURE)
+    print(PICTURE)
 
 
 if __name__ == "__main__":
