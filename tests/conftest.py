@@ -3,11 +3,13 @@
 import gc
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from cifar10.app.experiments.recipes import with_overrides
@@ -18,6 +20,10 @@ from cifar10.images.codec import encode_png
 from cifar10.training.trainer import TrainConfig
 
 os.environ["DVC_NO_ANALYTICS"] = "1"  # else each dvc command starts a second process, which reports to its makers
+# torch finds code that it compiled before by a key that leaves out what ATEN_CPU_CAPABILITY asks for: half of a network
+# for AVX-512 and half for AVX2 end with "index out of bounds".
+compiled_for = f"torchinductor-{os.getuid()}-{torch.backends.cpu.get_cpu_capability()}"
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir()) / compiled_for))
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("blue", "green", "red")
