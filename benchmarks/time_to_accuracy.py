@@ -120,7 +120,7 @@ def train_ours(name: str, data: PreparedData, judged: ImageSet, seed: int, optio
     predict = PredictConfig.model_validate(params["predict"])
     logits = predict_logits(trainer.model, judged.images, data.mean, data.std, predict, trainer.runtime)
     predict_seconds = time.perf_counter() - started - train_seconds
-    images = trainer.loader.images_per_epoch * config.epochs
+    images = trainer.loader.images_per_epoch * sum(map(config.relative_work, range(config.epochs)))
     return {
         "accuracy": (logits.argmax(1).numpy() == judged.labels).mean().item(),
         "train_seconds": train_seconds,
@@ -136,8 +136,10 @@ def _warm_up(trainer: Trainer) -> None:
     beginning = copy.deepcopy(trainer.state())
     order = torch.Generator().manual_seed(0)
     trainer.ddp_model.train()
-    for images, labels in itertools.islice(trainer.loader.epoch(order), WARM_UP_STEPS):
-        step(trainer, images, labels, trainer.config.lr, 0)
+    for epoch in {0, trainer.config.early_epochs}:  # images of either size
+        trainer.epoch = epoch
+        for images, labels in itertools.islice(trainer.loader.epoch(order), WARM_UP_STEPS):
+            step(trainer, images, labels, trainer.config.lr, 0)
     trainer.load_state(beginning)
 
 

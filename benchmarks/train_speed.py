@@ -129,6 +129,8 @@ def ours(trainer: Trainer, config: TrainConfig) -> Callable[[], None]:
 
     supply = batches()
 
+    trainer.epoch = config.early_epochs  # images of full size
+
     def next_step() -> None:
         step(trainer, *next(supply), config.lr, 0)
 

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torchvision
@@ -6,7 +8,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from cifar10.core.config import InputError
-from cifar10.models import MODELS, ModelConfig, build_model, count_parameters
+from cifar10.models import MODELS, ModelConfig, build_model, count_parameters, takes_any_size
 from cifar10.models.layers import ACTIVATIONS, INITIALIZERS
 from cifar10.models.resnet import ResNet, resnet18, resnet18_improved
 
@@ -182,6 +184,14 @@ def test_the_seed_decides_the_weights():
         weights.append(build_model(config("resnet18_improved"), 10).state_dict()["head.2.weight"])
     assert (weights[0] == weights[1]).all()
     assert (weights[0] != weights[2]).any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_which_networks_take_images_of_any_size(name):
+    model = build_model(config(name), 10).eval()
+    refused = pytest.raises(RuntimeError, match=r"shapes cannot be multiplied|too small")
+    with nullcontext() if takes_any_size(model) else refused:
+        assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 10)
 
 
 def test_an_option_that_a_model_lacks_is_an_error():

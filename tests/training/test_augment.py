@@ -4,7 +4,7 @@ from conftest import train_config
 from pydantic import ValidationError
 from torchvision.transforms.v2 import functional as TF
 
-from cifar10.training.augment import AUGMENTATIONS, augment, crop, cutout, erase, flip, mix, rotate
+from cifar10.training.augment import AUGMENTATIONS, augment, crop, cutout, erase, flip, mix, rotate, shrink
 
 IMAGES = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 VALUES = {
@@ -26,7 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_every_key_has_its_augmentation():
-    elsewhere = {"mixup_alpha", "cutmix_alpha", "alternating_flip"}
+    elsewhere = {"mixup_alpha", "cutmix_alpha", "alternating_flip", "early_fraction", "early_size_pixels"}
     assert list(AUGMENTATIONS) == [key for key in type(OFF).model_fields if key not in elsewhere] == list(VALUES)
 
 
@@ -182,3 +182,13 @@ def test_mixing_follows_its_generator_and_leaves_the_global_one_alone():
     assert (first != other).any()
     kinds = {bool((mix(PIXELS, LABELS, config, 3, seeded(seed))[0] % 1 == 0).all()) for seed in range(20)}
     assert kinds == {True, False}  # pasted pixels stay whole numbers, blended ones do not
+
+
+def test_shrunk_images_are_means_of_their_pixels():
+    """Halved: each pixel the mean of the 4x4 around it, weighted 1, 3, 3, 1 each way, the border cut off."""
+    image = torch.zeros(1, 1, 32, 32)
+    image[0, 0, 8, 8] = 64.0
+    small = shrink(image, 16)[0, 0]
+    assert small.shape == (16, 16)
+    assert torch.allclose(small[3:6, 3:6], torch.tensor([[1.0, 3.0, 0.0], [3.0, 9.0, 0.0], [0.0, 0.0, 0.0]]))
+    assert shrink(torch.full((2, 3, 32, 32), 5.0), 24).unique().tolist() == pytest.approx([5.0])

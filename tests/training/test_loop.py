@@ -2,6 +2,7 @@ import dataclasses
 import math
 import re
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from cifar10.models import build_model
 from cifar10.training.augment import augment
 from cifar10.training.fit import fit, seconds_left
 from cifar10.training.history import EpochResult, format_duration, summarize
+from cifar10.training.loop import train_one_epoch
 from cifar10.training.optim import Progress, learning_rate
 from cifar10.training.trainer import Trainer
 
@@ -148,6 +150,25 @@ def test_one_epoch_of_one_cycle_shows_its_peak(tiny_data: PreparedData):
     assert result.max_lr == pytest.approx(0.02)
 
 
+def note_side(sides: list[int], _: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+    sides.append(inputs[0].shape[-1])
+
+
+def test_the_first_epochs_see_small_images(tiny_data: PreparedData):
+    """An epoch has 4 batches; two of five epochs are early: 0.4 of them, and 0.59 too."""
+    for fraction in (0.4, 0.59):
+        config = train_config(
+            model__name="fastnet", epochs=5, augment__early_fraction=fraction, augment__early_size_pixels=20
+        )
+        trainer = Trainer(tiny_data, config)
+        sides: list[int] = []
+        trainer.model.register_forward_pre_hook(partial(note_side, sides))
+        while trainer.epoch < 5:
+            trainer.end_epoch(*train_one_epoch(trainer), math.nan, math.nan)
+        assert sides == [20] * 8 + [32] * 12
+        assert [config.relative_work(epoch) for epoch in (1, 2)] == [(20 / 32) ** 2, 1]
+
+
 def test_the_time_left_is_told_from_the_second_epoch_on(tiny_data: PreparedData, capsys):
     fit(tiny_data, train_config(model__name="lenet", epochs=4))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
@@ -156,9 +177,17 @@ def test_the_time_left_is_told_from_the_second_epoch_on(tiny_data: PreparedData,
 
 def test_the_time_left_goes_by_the_epochs_after_the_first():
     """The first took 100 s from wherever, the next two 30 s each: ten more take 300 s."""
-    assert seconds_left([100.0], 10) is None
-    assert seconds_left([100.0, 130.0, 160.0], 10) == 300
-    assert seconds_left([100.0, 130.0], 0) is None
+    assert seconds_left([100.0], [1.0], [1.0] * 10) is None
+    assert seconds_left([100.0, 130.0, 160.0], [1.0] * 3, [1.0] * 10) == 300
+    assert seconds_left([100.0, 130.0], [1.0] * 12, []) is None
+
+
+def test_the_time_left_knows_that_small_images_are_quick():
+    """Half the work in 30 s: an epoch like it and one of full size take 90 s."""
+    assert seconds_left([100.0, 130.0], [0.5, 0.5], [0.5, 1.0]) == 90
+
+
+def test_times_are_written_for_people():
     assert [format_duration(seconds) for seconds in (9.4, 99.0, 100.0, 3569.0, 3570.0, 11_100.0)] == [
         "9 s", "99 s", "2 min", "59 min", "1 h 00 min", "3 h 05 min",
     ]  # fmt: skip

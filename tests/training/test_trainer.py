@@ -100,3 +100,8 @@ def test_the_digits_recipe_on_other_images_is_told():
     assert advice(train_config(epochs=9), "local") == ""
     assert advice(train_config(epochs=4, model__name="lenet"), "local") == ""
     assert advice(train_config(epochs=4, augment__horizontal_flip=True), "torchvision") == ""
+
+
+def test_small_images_want_a_network_that_takes_them(tiny_data: PreparedData):
+    with pytest.raises(InputError, match=r"augment\.early_fraction: cnn2 takes images of 32x32 pixels only; use 0"):
+        Trainer(tiny_data, train_config(model__name="cnn2", epochs=2, augment__early_fraction=0.5))

@@ -80,6 +80,11 @@ def fit_to_images(model: nn.Module, pixels: Float[Tensor, "images 3 h w"]) -> No
             module.fit(pixels)
 
 
+def takes_any_size(model: nn.Module) -> bool:
+    """Whether images need not be 32x32 pixels: what comes before the classifier is pooled to one value a channel."""
+    return any(isinstance(module, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d) for module in model.modules())
+
+
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable weights."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

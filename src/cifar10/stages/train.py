@@ -58,7 +58,8 @@ def main(prepared: Path, model_file: Path, reports: Path) -> None:
     print(f"train: {networks}{len(history)} epochs in {seconds:.1f} s (validation apart), {model_file}")
     for store in stores:
         store.clear()
-    print(f"train: {describe_utilization(fitted[0][0], [row.images_per_second for row in history], runtime)}")
+    full_size = [row.images_per_second for row in history[config.early_epochs :]]
+    print(f"train: {describe_utilization(fitted[0][0], full_size, runtime)}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class AugmentConfig(Config):
     """The section `augment`: one key for each entry of AUGMENTATIONS, applied in the order of that dict.
 
-    Mixup and cutmix come after them, and the alternating flip, which goes by the epoch, before.
+    Mixup and cutmix come after them, then the size of the early epochs; the alternating flip, which goes by the epoch,
+    before.
     """
 
     crop_padding_pixels: Annotated[int, Field(ge=0, le=16)]
@@ -56,6 +57,10 @@ class AugmentConfig(Config):
     """Blend each image and its label with another's, by a share from Beta(alpha, alpha). 0: off."""
     cutmix_alpha: Annotated[float, Field(ge=0)]
     """Paste a rectangle of another image, its area from Beta(alpha, alpha), and share the label. 0: off."""
+    early_fraction: Annotated[float, Field(ge=0, lt=1)]
+    """Share of all epochs, the first ones, that see images shrunk to `early_size_pixels`. 0: off."""
+    early_size_pixels: Annotated[int, Field(ge=16, le=31)]
+    """Side of the images in those epochs."""
 
     @model_validator(mode="after")
     def _check_flips(self) -> "AugmentConfig":
@@ -94,6 +99,17 @@ def mix(
     with seeded_globals(derive_seed(generator.initial_seed(), 1)):
         name = chosen[int(torch.randint(len(chosen), ()))]
         return _torchvision(name, alpha=alphas[name], num_classes=num_classes)(images, labels)
+
+
+def shrink(
+    images: Float[Tensor, "batch channels h w"], size_pixels: int
+) -> Float[Tensor, "batch channels size_pixels size_pixels"]:
+    """Smaller images, bilinear and antialiased.
+
+    What is learned first is coarse, and half the pixels are half the arithmetic: progressive resizing (Howard 2018,
+    https://www.fast.ai/posts/2018-04-30-dawnbench-fastai.html).
+    """
+    return F.interpolate(images, size=(size_pixels, size_pixels), mode="bilinear", antialias=True)
 
 
 def crop(

@@ -64,6 +64,7 @@ def fit(
     ):  # fmt: skip
         checkpointer = Checkpointer(trainer, store)
         ends: list[float] = []  # of this process's epochs, on the clock
+        works = [config.relative_work(epoch) for epoch in range(config.epochs)]
 
         def after_step() -> None:
             bar.update()
@@ -85,7 +86,8 @@ def fit(
             ends.append(time.monotonic())
             if first:
                 bar.set_postfix_str(f"loss {result.train_loss:.3f}, acc {result.train_accuracy:.3f}")
-                bar.write(describe_epoch(result, config.epochs, seconds_left(ends, config.epochs - trainer.epoch)))
+                left = seconds_left(ends, works[: trainer.epoch], works[trainer.epoch :])
+                bar.write(describe_epoch(result, config.epochs, left))
                 show_epoch(asdict(result))
 
         # --- a member stays until all others are trained ---
@@ -96,9 +98,16 @@ def fit(
     return trainer.model, trainer.history
 
 
-def seconds_left(ends: list[float], epochs: int) -> float | None:
-    """How long `epochs` more will take, by when those before ended; None where it cannot be known or none is left.
+def seconds_left(ends: list[float], done: list[float], left: list[float]) -> float | None:
+    """How long the epochs `left` will take, by when those before ended; None where it cannot be known or none is left.
 
     The first of them is only where the clock starts: it warms up, compiles, or is the rest of an interrupted one.
+
+    Args:
+        ends: when this process's epochs ended, in seconds.
+        done: the work of all epochs that are over, in any unit; the last ones are those of `ends`.
+        left: the work of those to come.
     """
-    return epochs * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 and epochs else None
+    if len(ends) < 2 or not left:
+        return None
+    return sum(left) * (ends[-1] - ends[0]) / sum(done[1 - len(ends) :])

@@ -12,7 +12,7 @@ from torch import Tensor
 from cifar10.data.batches import normalize
 from cifar10.engine.inference import PredictConfig, predict_logits
 from cifar10.engine.reproducibility import derive_seed, seed_globals
-from cifar10.training.augment import augment, mix
+from cifar10.training.augment import augment, mix, shrink
 from cifar10.training.optim import learning_rate, set_learning_rate
 from cifar10.training.trainer import Trainer
 
@@ -69,6 +69,8 @@ def step(
     generator = trainer.generator.manual_seed(seed)
     pixels = normalize(augment(images, config.augment, generator), trainer.mean, trainer.std)
     pixels, targets = mix(pixels, labels, config.augment, trainer.num_classes, generator)
+    if trainer.epoch < config.early_epochs:
+        pixels = shrink(pixels, config.augment.early_size_pixels)
 
     # --- forward, on this process's share ---
     pixels, targets, labels = map(runtime.world.share, (pixels, targets, labels))

@@ -12,12 +12,13 @@ from cifar10.data.batches import BatchLoader, normalize
 from cifar10.data.dataset import PreparedData
 from cifar10.engine.reproducibility import derive_seed, seed_globals
 from cifar10.engine.runtime import Runtime, RuntimeConfig
-from cifar10.models import ModelConfig, build_model, fit_to_images
+from cifar10.models import ModelConfig, build_model, fit_to_images, takes_any_size
 from cifar10.training.augment import AugmentConfig
 from cifar10.training.history import EpochResult
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
 DIGITS_NETWORK, DIGITS_EPOCHS = "resnet18_improved", 4  # of params.yaml as it comes
+IMAGE_SIZE_PIXELS = 32
 STEM_IMAGES = 5_000  # from which a stem learns its filters: 4.8 million patches for 78 numbers
 
 
@@ -45,6 +46,15 @@ class TrainConfig(Config):
     schedule: ScheduleConfig
     augment: AugmentConfig
     runtime: RuntimeConfig
+
+    @property
+    def early_epochs(self) -> int:
+        """How many epochs, the first ones, see images of `augment.early_size_pixels`."""
+        return int(self.augment.early_fraction * self.epochs)
+
+    def relative_work(self, epoch: int) -> float:
+        """The arithmetic of an epoch (the first is 0), beside that of one with images of full size."""
+        return (self.augment.early_size_pixels / IMAGE_SIZE_PIXELS) ** 2 if epoch < self.early_epochs else 1.0
 
 
 def advice(config: TrainConfig, source: str) -> str:
@@ -83,6 +93,9 @@ class Trainer:
         if config.model.pretrained is None:
             some = self.loader.images[:: -(-len(data.train_rows) // STEM_IMAGES)]
             fit_to_images(self.model, normalize(some, self.mean, self.std))
+        if config.early_epochs and not takes_any_size(self.model):
+            reason = f"{config.model.name} takes images of {IMAGE_SIZE_PIXELS}x{IMAGE_SIZE_PIXELS} pixels only"
+            raise InputError(f"{PARAMS}: augment.early_fraction: {reason}; use 0, or fastnet or a residual network")
         self.optimizer = build_optimizer(self.model, config.lr, config.optimizer)
         self.ddp_model = self.runtime.parallel(self.model)  # gradients averaged over the processes
         self.compiled_model = self.runtime.compiled(self.ddp_model)
