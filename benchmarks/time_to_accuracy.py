@@ -120,13 +120,14 @@ def train_ours(name: str, data: PreparedData, judged: ImageSet, seed: int, optio
     predict = PredictConfig.model_validate(params["predict"])
     logits = predict_logits(trainer.model, judged.images, data.mean, data.std, predict, trainer.runtime)
     predict_seconds = time.perf_counter() - started - train_seconds
-    images = trainer.loader.images_per_epoch * sum(map(config.relative_work, range(config.epochs)))
+    sizes = [config.size_pixels(epoch) for epoch in range(config.epochs)]
+    flops = {size: summarize_model(trainer.model, size).training_flops for size in set(sizes)}
     return {
         "accuracy": (logits.argmax(1).numpy() == judged.labels).mean().item(),
         "train_seconds": train_seconds,
         "predict_seconds": predict_seconds,
         "epochs": config.epochs,
-        "train_flops": summarize_model(trainer.model).training_flops * images,
+        "train_flops": trainer.loader.images_per_epoch * sum(flops[size] for size in sizes),
         "train_joules": energy(),
     }
 

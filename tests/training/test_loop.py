@@ -166,7 +166,7 @@ def test_the_first_epochs_see_small_images(tiny_data: PreparedData):
         while trainer.epoch < 5:
             trainer.end_epoch(*train_one_epoch(trainer), math.nan, math.nan)
         assert sides == [20] * 8 + [32] * 12
-        assert [config.relative_work(epoch) for epoch in (1, 2)] == [(20 / 32) ** 2, 1]
+        assert [config.size_pixels(epoch) for epoch in (1, 2)] == [20, 32]
 
 
 def test_the_time_left_is_told_from_the_second_epoch_on(tiny_data: PreparedData, capsys):

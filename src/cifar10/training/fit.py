@@ -64,7 +64,7 @@ def fit(
     ):  # fmt: skip
         checkpointer = Checkpointer(trainer, store)
         ends: list[float] = []  # of this process's epochs, on the clock
-        works = [config.relative_work(epoch) for epoch in range(config.epochs)]
+        works = [float(config.size_pixels(epoch) ** 2) for epoch in range(config.epochs)]
 
         def after_step() -> None:
             bar.update()

@@ -18,7 +18,7 @@ from cifar10.training.history import EpochResult
 from cifar10.training.optim import OptimizerConfig, Progress, ScheduleConfig, build_optimizer, learning_rate
 
 DIGITS_NETWORK, DIGITS_EPOCHS = "resnet18_improved", 4  # of params.yaml as it comes
-IMAGE_SIZE_PIXELS = 32
+SIZE_PIXELS = 32  # of an image as it is
 STEM_IMAGES = 5_000  # from which a stem learns its filters: 4.8 million patches for 78 numbers
 
 
@@ -52,9 +52,9 @@ class TrainConfig(Config):
         """How many epochs, the first ones, see images of `augment.early_size_pixels`."""
         return int(self.augment.early_fraction * self.epochs)
 
-    def relative_work(self, epoch: int) -> float:
-        """The arithmetic of an epoch (the first is 0), beside that of one with images of full size."""
-        return (self.augment.early_size_pixels / IMAGE_SIZE_PIXELS) ** 2 if epoch < self.early_epochs else 1.0
+    def size_pixels(self, epoch: int) -> int:
+        """Side of the images that an epoch learns from; the first one is 0."""
+        return self.augment.early_size_pixels if epoch < self.early_epochs else SIZE_PIXELS
 
 
 def advice(config: TrainConfig, source: str) -> str:
@@ -94,7 +94,7 @@ class Trainer:
             some = self.loader.images[:: -(-len(data.train_rows) // STEM_IMAGES)]
             fit_to_images(self.model, normalize(some, self.mean, self.std))
         if config.early_epochs and not takes_any_size(self.model):
-            reason = f"{config.model.name} takes images of {IMAGE_SIZE_PIXELS}x{IMAGE_SIZE_PIXELS} pixels only"
+            reason = f"{config.model.name} takes images of {SIZE_PIXELS}x{SIZE_PIXELS} pixels only"
             raise InputError(f"{PARAMS}: augment.early_fraction: {reason}; use 0, or fastnet or a residual network")
         self.optimizer = build_optimizer(self.model, config.lr, config.optimizer)
         self.ddp_model = self.runtime.parallel(self.model)  # gradients averaged over the processes
