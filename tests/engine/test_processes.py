@@ -19,7 +19,7 @@ from conftest import ROOT, write_params, write_tiny
 
 from cifar10.data.batches import BatchLoader, normalize
 from cifar10.data.dataset import PreparedData, load_prepared, write_description
-from cifar10.engine.processes import World
+from cifar10.engine.processes import World, is_lost_connection
 from cifar10.models.checkpoint import load_model
 from cifar10.stages import predict, train
 
@@ -140,22 +140,52 @@ def test_the_history_of_two_processes_is_of_the_network_that_is_saved(prepared: 
     assert told == pytest.approx(loss, rel=1e-5)  # else 2e-3
 
 
-def test_all_end_with_the_dvc_that_started_them(prepared: Path, tmp_path: Path):
-    write_params(tmp_path / "params.yaml", {**RECIPE, "epochs": 100_000, "runtime.num_processes": 2})
+def start_endless(prepared: Path, folder: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """One that stands for DVC, below it an endless training of two processes in its epochs, and all those processes."""
+    write_params(folder / "params.yaml", {**RECIPE, "epochs": 100_000, "runtime.num_processes": 2})
     command = [sys.executable, "-m", "cifar10.stages.train", str(prepared), "model.pt", "reports"]
     dvc = subprocess.Popen(
-        [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command], cwd=tmp_path,
+        [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)", *command],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "DVC_STAGE": "train", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert dvc.stdout
     assert any(line.startswith("epoch ") for line in dvc.stdout)
     processes = psutil.Process(dvc.pid).children(recursive=True)
     assert sum("cifar10.stages.train" in process.cmdline() for process in processes) == 3  # torchrun's and its two
+    return dvc, processes
+
+
+def test_all_end_with_the_dvc_that_started_them(prepared: Path, tmp_path: Path):
+    dvc, processes = start_endless(prepared, tmp_path)
     dvc.kill()
     dvc.wait()
     assert psutil.wait_procs(processes, timeout=20)[1] == []
     assert "Traceback" not in dvc.communicate()[1]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_that_is_killed_ends_the_other_and_is_told_of_on_one_line(prepared: Path, tmp_path: Path, rank: int):
+    """As the kernel kills one where memory runs out: the other, which lost its connection, has nothing to say."""
+    dvc, processes = start_endless(prepared, tmp_path)
+    next(process for process in processes if process.environ().get("RANK") == str(rank)).kill()
+    told = dvc.communicate(timeout=30)[1]
+    assert dvc.returncode == 1
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    assert told == "error: one of the 2 processes was ended by SIGKILL; the system ends one where memory runs out\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:51422."), True),
+        (RuntimeError("[gloo/transport/tcp/pair.cc:545] Read error [::1]:9922: Connection reset by peer."), True),
+        (torch.distributed.DistNetworkError("The client socket has timed out"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"), False),
+    ],
+)
+def test_a_lost_connection_is_told_from_a_mistake(error: RuntimeError, is_lost: bool):
+    assert is_lost_connection(error) == is_lost
 
 
 def test_an_error_is_told_once_and_on_one_line(prepared: Path, tmp_path: Path):

@@ -75,7 +75,7 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
 
     Under torchrun already (`torchrun --nnodes 2 ... -m cifar10.stages.train ...` on several hosts), it just runs. What
     a person can mend is mostly the same in every process: the first one tells it and torchrun ends the others, which
-    wait with theirs.
+    wait with theirs. So does a process that lost another one, whose end is what is to be told.
     """
 
     def start(*paths: Path) -> None:
@@ -87,11 +87,21 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
             if int(os.environ.get("RANK", 0)) > 0:
                 time.sleep(SECONDS_TO_SPEAK)
             raise
+        except RuntimeError as error:
+            if not is_lost_connection(error):
+                raise
+            time.sleep(SECONDS_TO_SPEAK)
+            raise InputError("another process of this run has ended") from None
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
 
     return start
+
+
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed since another process has ended; gloo has no type of its own for that."""
+    return isinstance(error, dist.DistError) or "by peer" in str(error)
 
 
 def _torchrun(count: int, arguments: list[str]) -> None:
@@ -114,5 +124,11 @@ def _torchrun(count: int, arguments: list[str]) -> None:
     logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
     try:
         elastic_launch(config, sys.executable)("-m", specification.name, *arguments)
-    except (ChildFailedError, SignalException):
-        sys.exit(1)  # the process that failed has said why; a signal has been passed on
+    except SignalException:
+        sys.exit(1)  # it has been passed on
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            sys.exit(1)  # the process that failed has said why
+        hint = "; the system ends one where memory runs out" if failure.signal_name() == "SIGKILL" else ""
+        raise InputError(f"one of the {count} processes was ended by {failure.signal_name()}{hint}") from None
