@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from conftest import train_config
+from conftest import ROOT, train_config
 from torch import nn
 
 from cifar10.data.batches import normalize
@@ -96,3 +101,30 @@ def test_layers_that_act_in_training_only_are_off_and_the_mode_comes_back():
 
 def test_no_images_give_no_logits(linear):
     assert len(predict(linear, IMAGES[:0])) == 0
+
+
+GROWTH = """
+import sys
+import numpy as np
+import psutil
+from test_inference import predict
+from torch import nn
+
+images = np.load(sys.argv[1], mmap_mode="r")
+model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AvgPool2d(30), nn.Flatten(), nn.Linear(16, 10))
+predict(model, images[:2000], batch_size=128)
+before = psutil.Process().memory_info().rss
+predict(model, images, batch_size=128)
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path):
+    """Neither by pages of the mapped file (123 MB) nor by gaps that what is kept of each batch leaves."""
+    folders = [str(ROOT / folder) for folder in ("src", "tests", "tests/engine")]
+    np.lib.format.open_memmap(tmp_path / "images.npy", mode="w+", dtype=np.uint8, shape=(40_000, 3, 32, 32))
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH, tmp_path / "images.npy"], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    )  # fmt: skip
+    assert int(done.stdout) < 60e6

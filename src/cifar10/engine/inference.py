@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from cifar10.core.config import Config, one_of
 from cifar10.data.batches import normalize
+from cifar10.data.dataset import release_pages
 from cifar10.engine.runtime import Runtime
 
 Images = UInt8[np.ndarray, "images 3 32 32"] | UInt8[Tensor, "images 3 32 32"]
@@ -99,9 +100,10 @@ def predict_logits(
 
     def run(rows: Int64[Tensor, " rows"], views: list[tuple[float, View]]) -> Tensor:
         """Weighted sum of the logits over `views`."""
-        batches = rows.split(batch_size)
-        parts: list[Tensor] = []
-        for batch in tqdm(batches, desc=description, unit="batch", disable=quiet):
+        # One table for all batches: small tensors that are kept one by one lie between the large ones that each batch
+        # frees, and memory cannot be used again as a whole (1.3 GB more after 300,000 images).
+        table, start = torch.empty(0), 0
+        for batch in tqdm(rows.split(batch_size), desc=description, unit="batch", disable=quiet):
             # A short last batch is filled up: one shape for compiled code, and the same kernels for every image.
             padded = F.pad(batch, [0, min(batch_size, len(rows)) - len(batch)])
             pixels = normalize(_take(images, padded).to(runtime.device), mean, std)
@@ -110,8 +112,14 @@ def predict_logits(
                     weight * model(view(pixels).contiguous(memory_format=runtime.memory_format)).float()
                     for weight, view in views
                 ]
-            parts.append(torch.stack(logits).sum(0)[: len(batch)])
-        return torch.cat(parts)
+            summed = torch.stack(logits).sum(0)[: len(batch)]
+            if not start:
+                table = summed.new_empty(len(rows), summed.shape[1])
+            table[start : start + len(batch)] = summed
+            start += len(batch)
+            if isinstance(images, np.ndarray):
+                release_pages(images)
+        return table
 
     # --- every image as it is, then the other views of those that it leaves unsure ---
     first, *others = TTA[config.tta]
