@@ -117,8 +117,6 @@ def predict_logits(
                 table = summed.new_empty(len(rows), summed.shape[1])
             table[start : start + len(batch)] = summed
             start += len(batch)
-            if isinstance(images, np.ndarray):
-                release_pages(images)
         return table
 
     # --- every image as it is, then the other views of those that it leaves unsure ---
@@ -136,5 +134,9 @@ def predict_logits(
 
 
 def _take(images: Images, rows: Int64[Tensor, " rows"]) -> UInt8[Tensor, "rows 3 32 32"]:
-    """Copies of some images, so that a memory-mapped array stays untouched."""
-    return images[rows.to(images.device)] if isinstance(images, Tensor) else torch.from_numpy(images[rows.numpy()])
+    """Copies of some images, so that a memory-mapped array stays untouched; its pages are given back."""
+    if isinstance(images, Tensor):
+        return images[rows.to(images.device)]
+    taken = torch.from_numpy(images[rows.numpy()])
+    release_pages(images)
+    return taken

@@ -91,7 +91,8 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
             if not is_lost_connection(error):
                 raise
             time.sleep(SECONDS_TO_SPEAK)
-            raise InputError("another process of this run has ended") from None
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"another process has ended or cannot be reached: {reason}") from None
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
