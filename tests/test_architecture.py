@@ -23,7 +23,7 @@ ROOMS = {
     "ruamel": {"cifar10.core.config"},
     "pydantic": None,  # config classes live beside their owners
     "kaggle": {"cifar10.competition.kaggle_client"},
-    "py7zr": {"cifar10.images.archives"},
+    "py7zr": {"cifar10.images.seven_zip"},
     "PIL": {"cifar10.images.codec", "cifar10.images.pixels", "cifar10.evaluation.report.pictures"},
     "sklearn": {"cifar10.preparation.split", "cifar10.evaluation.metrics", "cifar10.competition.sample"},
     "scipy": {"cifar10.app.lr_finder", "cifar10.evaluation.metrics"},

@@ -14,8 +14,8 @@ from conftest import NUM_TRAIN, tiny_members
 
 from bad_inputs.case import Case, cut, flip, to_folder, write
 from bad_inputs.images import PLAIN
-from cifar10.images.archives import write_7z
 from cifar10.images.codec import MAX_ENCODED_BYTES
+from cifar10.images.seven_zip import write_7z
 
 TRAIN, ZIP = "data/raw/train.7z", "given.zip"
 STORED, QUICK = [{"id": py7zr.FILTER_COPY}], {"id": py7zr.FILTER_LZMA2, "preset": 1}

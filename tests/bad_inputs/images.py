@@ -12,8 +12,8 @@ from PIL import Image
 from test_png import HEADER, LINES, SIGNATURE, chunk, png
 
 from bad_inputs.case import Case
-from cifar10.images.archives import write_7z
 from cifar10.images.codec import MAX_ENCODED_BYTES, encode_png
+from cifar10.images.seven_zip import write_7z
 
 PIXELS = tiny_image(7, 0)
 GOOD = encode_png(PIXELS)

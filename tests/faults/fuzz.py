@@ -27,8 +27,9 @@ from PIL import Image
 
 from cifar10.core.config import InputError
 from cifar10.core.tables import read_table
-from cifar10.images.archives import open_images, write_7z
+from cifar10.images.archives import open_images
 from cifar10.images.codec import decode_images, encode_png
+from cifar10.images.seven_zip import write_7z
 
 REFUSED, ACCEPTED = "refused", "accepted"  # any other outcome is a finding
 Trial = Callable[[random.Random], str]

@@ -9,9 +9,10 @@ import pytest
 from conftest import tiny_members
 
 from cifar10.core.config import InputError
-from cifar10.images import archives
-from cifar10.images.archives import ImageArchive, image_id, open_images, write_7z
+from cifar10.images import archives, seven_zip
+from cifar10.images.archives import ImageArchive, image_id, open_images
 from cifar10.images.codec import MAX_ENCODED_BYTES
+from cifar10.images.seven_zip import write_7z
 
 MEMBERS = tiny_members("train", 12)
 SEVEN_ZIP = shutil.which("7zz")
@@ -65,7 +66,7 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_archives_of_every_method_and_of_many_blocks_are_read(tmp_path: Path, monkeypatch, method, blocks):
     """7-Zip splits large archives into blocks; appending to a file makes some here."""
-    monkeypatch.setattr(archives, "PIECE_BYTES", 1000)  # shorter than a member
+    monkeypatch.setattr(seven_zip, "PIECE_BYTES", 1000)  # shorter than a member
     quick = {"preset": 1}
     options = {py7zr.FILTER_LZMA: quick, py7zr.FILTER_LZMA2: quick, py7zr.FILTER_PPMD: {"order": 6, "mem": 24}}
     filters = [{"id": number, **options.get(number, {})} for number in METHODS[method]]
@@ -223,7 +224,7 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path, mo
 
 def test_sizes_that_contradict_each_other_are_refused(tmp_path: Path, monkeypatch):
     write_7z(tmp_path / "train.7z", MEMBERS)
-    monkeypatch.setattr(archives, "_list_blocks", lambda archive: [])
+    monkeypatch.setattr(seven_zip, "_list_blocks", lambda archive: [])
     with pytest.raises(InputError, match=r"not a whole 7z archive \(sizes contradict each other\)"):
         open_images(tmp_path / "train.7z")
 

@@ -14,8 +14,9 @@ from py7zr.io import BytesIOFactory
 from cifar10 import competition
 from cifar10.core.config import DataConfig, InputError, load_config
 from cifar10.data.dataset import load_prepared
-from cifar10.images.archives import ImageArchive, write_7z
+from cifar10.images.archives import ImageArchive
 from cifar10.images.codec import decode_image, encode_png
+from cifar10.images.seven_zip import write_7z
 from cifar10.preparation import arrays
 from cifar10.stages import prepare
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from cifar10.core.tables import HEADER, write_csv
-from cifar10.images.archives import write_7z
 from cifar10.images.origins import ORIGINS, write_origins
+from cifar10.images.seven_zip import write_7z
 
 FILES = ("train.7z", "test.7z", "trainLabels.csv", "sampleSubmission.csv", "solution.csv", ORIGINS)
 

@@ -11,9 +11,10 @@ from cifar10.competition.layout import write_labels, write_sample_submission
 from cifar10.competition.parts import Part
 from cifar10.core.config import InputError
 from cifar10.core.tables import MAX_BYTES, is_label, parse_table
-from cifar10.images.archives import open_images, write_7z
+from cifar10.images.archives import open_images
 from cifar10.images.codec import MAX_ENCODED_BYTES
 from cifar10.images.origins import VALIDATION, Origin
+from cifar10.images.seven_zip import write_7z
 
 EXPECTED = "train/<class>/*.png, train/1.png ... + trainLabels.csv, or train.7z + test.7z + trainLabels.csv"
 MOST_REASONS = 4  # that a line about files left out gives
