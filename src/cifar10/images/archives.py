@@ -24,7 +24,8 @@ MAX_HIDDEN_BYTES = 1 << 26  # Windows' Thumbs.db of a large folder; read, as a p
 # Files that systems leave beside the user's own.
 _LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "icon\r"}
 
-# Decompression runs ahead by this much at most: what the test images gain while the labelled ones are dealt with.
+# Decompression runs ahead by so many `seven_zip.PIECE_BYTES` at most: what the test images gain while the labelled ones
+# are dealt with.
 MAX_PIECES_AHEAD = 192
 
 
@@ -70,7 +71,7 @@ class ImageArchive:
         """Yield an iterator over all members and their bytes, in the archive's order, one decompression pass.
 
         A thread begins at once to decompress, so that two archives are read side by side; it keeps at most
-        MAX_PIECES_AHEAD in memory. The iterator raises InputError at the first damaged member.
+        MAX_PIECES_AHEAD pieces in memory. The iterator raises InputError at the first damaged member.
         """
         with read_ahead(unpack(self.path, self.blocks, self.shown), MAX_PIECES_AHEAD) as pieces:
             yield self._split(pieces)
