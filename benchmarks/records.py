@@ -29,6 +29,7 @@ HISTORY = "history.csv"
 #   images                  part -> number of images
 #   runs                    for each seed: seed, accuracy and macro F1 by part, best epoch, seconds, images per second
 #   note                    what a reader must know to judge the figures
+#   at_once                 of how many trainings on the same device the seconds are; not there: of this one alone
 #   commit, device, ...     as `provenance.machine` tells them, and `peak_tflops`, measured right after the run
 Record = dict[str, Any]
 

@@ -7,10 +7,11 @@ an earlier call finished (same recipe, seed and code) is not repeated; one that 
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
     parser.add_argument("--note", default="", help="what a reader must know to judge the figures")
     parser.add_argument("--commit", default=origin.commit(), help="for a copy of the code without git")
+    parser.add_argument("--at-once", type=int, default=1, help=argparse.SUPPRESS)  # of how many trainings side by side
 
 
 def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path, any_commit: bool = False) -> None:
@@ -69,16 +71,9 @@ def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path,
         records: the folder of the records.
         any_commit: whether a run counts as done too that another commit's code did.
     """
-    experiments = load_experiments()
-    changed = parse_settings(options.set)
-    recipes = {name: find_experiment(name, experiments).overrides for name in seeds}
-    defaults = read_params(PARAMS)
-    local = {"data.source": "local", "data.path": str(options.data.resolve())}
-    every = {name: with_overrides(defaults, {**overrides, **changed, **local}) for name, overrides in recipes.items()}
-
-    out = options.out.resolve()
-    for name, params in every.items():
-        head = {"experiment": name, "overrides": recipes[name], "changed": changed}
+    experiments, out = load_experiments(), options.out.resolve()
+    for name, params in params_of(seeds, options).items():
+        head = {"experiment": name, "overrides": experiments[name].overrides, "changed": parse_settings(options.set)}
         for seed in range(seeds[name]):
             record = read_records(records).get(name, {})
             same_code = any_commit or record.get("commit") == options.commit
@@ -87,39 +82,50 @@ def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path,
                 print(f"{name}: seed {seed} is there already", flush=True)
                 continue
             print(f"{name}: seed {seed}", flush=True)
-            prepared, sample = _prepare(out, params)
             folder = out / "runs" / name / str(seed)
-            run, images = _run(folder, {**params, "seed": seed}, prepared, sample)
+            run, images = _run(folder, {**params, "seed": seed}, prepare_once(out, params))
             history = inputs.read_history(folder / "reports/train/history.csv")
             history.insert(0, "seed", seed)
             before = read_history(records, name) if runs else None
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
-            tail = {"note": options.note, "commit": options.commit, **measured_machine()}
+            tail = {"note": options.note, **({"at_once": options.at_once} if options.at_once > 1 else {})}
+            tail |= {"commit": options.commit, **measured_machine()}
             record = {**head, "images": images, "runs": [*runs, run], **tail}
             write_record(records, record, pd.concat([before, history]), submission)
             atomic_write(out / "table.md", table(experiments, read_records(records), scores={}))
     print(f"{out / 'table.md'}")
 
 
-def _prepare(out: Path, params: dict[str, Any]) -> tuple[Path, Path]:
-    """The prepared arrays and the sample submission below `out`, made by the first call and for another split."""
-    raw, prepared = out / "data/raw", out / "data/prepared"
-    if not prepared.exists() or _split(read_params(out / PARAMS)) != _split(params):
-        with _inside(out, params):
-            raw.mkdir(parents=True, exist_ok=True)
-            download.main(raw)
-            prepare.main(raw, prepared, out / "data/data.json")
-    return prepared, raw / "sampleSubmission.csv"
+def params_of(names: Iterable[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Name of an experiment -> all parameters of its run, with the images of `options.data`."""
+    experiments, defaults, changed = load_experiments(), read_params(PARAMS), parse_settings(options.set)
+    local = {"data.source": "local", "data.path": str(options.data.resolve())}
+    recipes = {name: find_experiment(name, experiments).overrides for name in names}
+    return {name: with_overrides(defaults, {**overrides, **changed, **local}) for name, overrides in recipes.items()}
 
 
-def _split(params: dict[str, Any]) -> tuple[Any, ...]:
-    """What the prepared arrays depend on."""
-    return params["data"], params.get("ensemble", {}).get("folds")
+def prepare_once(out: Path, params: dict[str, Any]) -> Path:
+    """The folder below `out` with the images as these parameters split them; made by the first call.
+
+    In it, `prepared/` is what the stage `prepare` writes, `data.json` its data card, `raw/` the competition's files.
+    """
+    split = json.dumps([params["data"], params.get("ensemble", {}).get("folds")])
+    folder = out / "data" / hashlib.sha256(split.encode()).hexdigest()[:8]
+    if not (folder / "prepared").exists():
+        with _inside(folder, params):
+            (folder / "raw").mkdir(exist_ok=True)
+            download.main(folder / "raw")
+            prepare.main(folder / "raw", folder / "prepared", folder / "data.json")
+    return folder
 
 
-def _run(folder: Path, params: dict[str, Any], prepared: Path, sample: Path) -> tuple[Record, dict[str, int]]:
-    """Train, evaluate and predict in `folder`; the run's figures, and the number of images of each part."""
-    model, reports, card = folder / "model.pt", folder / "reports", prepared.with_name("data.json")
+def _run(folder: Path, params: dict[str, Any], data: Path) -> tuple[Record, dict[str, int]]:
+    """Train, evaluate and predict in `folder`; the run's figures, and the number of images of each part.
+
+    `data` is what `prepare_once` returns.
+    """
+    prepared, card, sample = data / "prepared", data / "data.json", data / "raw/sampleSubmission.csv"
+    model, reports = folder / "model.pt", folder / "reports"
     with _inside(folder, params):
         train.main(prepared, model, reports / "train")
         evaluate.main(prepared, model, reports / "train/history.csv", card, reports / "eval", reports / "report.html")

@@ -1,7 +1,7 @@
 """The studies' pictures, drawn from the committed records: `python benchmarks/study_pictures.py`.
 
-Writes docs/pictures/study-*.png, each as soon as all of its recipes have a record with a history; of several seeds the
-mean is drawn.
+Writes docs/pictures/study-*.png, each with those panels of which all recipes have a record with a history; of several
+seeds the mean is drawn.
 """
 
 from pathlib import Path
@@ -63,15 +63,15 @@ PICTURES: dict[str, list[Panel]] = {
 def main() -> None:
     """Draw what there are records for, and say what is missing of the rest."""
     for name, panels in PICTURES.items():
-        recipes = {recipe for _, _, curves in panels for recipe in curves.values()}
-        histories = {recipe: read_history(RESULTS, recipe) for recipe in sorted(recipes)}
-        missing = [recipe for recipe, history in histories.items() if history is None]
-        if missing:
+        recipes = sorted({recipe for _, _, curves in panels for recipe in curves.values()})
+        found = {recipe: read_history(RESULTS, recipe) for recipe in recipes}
+        histories = {recipe: history for recipe, history in found.items() if history is not None}
+        if missing := [recipe for recipe in recipes if recipe not in histories]:
             print(f"{name}: no history of {', '.join(missing)}")
-            continue
-        path = FOLDER / f"study-{name}.png"
-        draw(panels, {recipe: table for recipe, table in histories.items() if table is not None}).savefig(path, dpi=110)
-        print(path)
+        if whole := [panel for panel in panels if {*panel[2].values()} <= histories.keys()]:
+            path = FOLDER / f"study-{name}.png"
+            draw(whole, histories).savefig(path, dpi=110)
+            print(path)
 
 
 def draw(panels: list[Panel], histories: dict[str, pd.DataFrame]) -> Figure:

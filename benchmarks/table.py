@@ -170,7 +170,8 @@ def _result(records: dict[str, Record], name: str) -> Record | None:
 
 
 def _seconds(record: Record) -> str:
-    return _minutes(mean(run["train_seconds"] for run in record["runs"]))
+    seconds = _minutes(mean(run["train_seconds"] for run in record["runs"]))
+    return f"{seconds}, {record['at_once']} at once" if "at_once" in record else seconds
 
 
 def _minutes(seconds: float) -> str:

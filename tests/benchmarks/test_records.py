@@ -89,6 +89,11 @@ def test_what_the_runs_measured_on_test_goes_before_a_score():
     assert "not run" in table({"a": recipe}, {"a": {**record, "changed": {"epochs": 1}}}, {})
 
 
+def test_seconds_that_several_trainings_shared_are_told_with_their_number():
+    recipe = Experiment(published=None, measured_on="test", source="", overrides={})
+    assert "| 2 min, 16 at once | abacus |" in table({"a": recipe}, {"a": {**RECORD, "at_once": 16}}, {})
+
+
 def test_a_machine_is_told_with_its_peak():
     assert describe_machine(RECORD) == "abacus"
     peaks = {"float32": 0.388, "bfloat16": 0.8261}
@@ -172,6 +177,32 @@ def test_published_passes_over_what_is_done_by_whatever_code(tmp_path: Path, cap
     assert (tmp_path / "out/lenet/result.json").exists()
     published.main([*command, *changes, "--commit", "def"])
     assert "lenet: seed 0 is there already" in capsys.readouterr().out
+
+
+def test_published_runs_recipes_side_by_side_and_one_that_fails_stops_no_other(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command = [
+        "--data",
+        str(write_tiny(tmp_path / "raw")),
+        "--out",
+        str(tmp_path / "out"),
+        "--jobs",
+        "2",
+        "--seeds",
+        "1",
+    ]
+    recipes = ["--recipe", "lenet", "--recipe", "fast", "--recipe", "cnn2"]
+    changes = ["--set", "data.val_fraction=0.2", "--set", "epochs=2", "--set", "augment.early_fraction=0.5"]
+    with pytest.raises(SystemExit, match=r"^error: 2 of 3 recipes failed: lenet, cnn2$|: cnn2, lenet$"):
+        published.main([*command, *recipes, *changes])
+    said = capsys.readouterr().out
+    assert "fast: done, " in said
+    assert f"lenet: failed, see {tmp_path / 'out/lenet.log'}, " in said
+    assert "lenet takes images of 32x32 pixels only" in (tmp_path / "out/lenet.log").read_text()
+    record = json.loads((tmp_path / "out/fast/result.json").read_text())
+    assert record["at_once"] == 2
+    assert len(record["runs"]) == 1
+    assert len([*(tmp_path / "out/data").iterdir()]) == 2  # one for each way to normalise
 
 
 @pytest.mark.parametrize(
