@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 
 import inference
+import norm_shift
 import pytest
 import time_to_accuracy
+import torch
 import train_speed
 from conftest import ROOT, train_config
+from torch import nn
 
 from cifar10.data.dataset import PreparedData
+from cifar10.engine.runtime import Runtime
 from cifar10.models import build_model
 from cifar10.models.checkpoint import TrainedModel, save_model
 
@@ -44,6 +48,40 @@ def test_prediction_speed_has_a_row_for_every_kind(
     row = figures["rows"]["six views"]
     assert row["images_per_second"] == pytest.approx(30 / row["seconds"], rel=0.5) or row["seconds"] < 0.05
     assert capsys.readouterr().out.startswith("30 images, ")
+
+
+def test_norms_are_estimated_without_the_dropout_in_front_of_them(tiny_data: PreparedData):
+    """Of a norm on the pixels themselves the right statistics are known; with dropout their variance is larger."""
+    norm = nn.BatchNorm2d(3)
+    norm.load_state_dict({**norm.state_dict(), "running_var": torch.full((3,), 100.0)})
+    network = nn.Sequential(nn.Dropout(0.5), norm, nn.AdaptiveMaxPool2d(1), nn.Flatten())
+    config = train_config().model
+    trained = TrainedModel(network.eval(), config, tiny_data.classes, [0.5] * 3, [0.5] * 3)
+    rows = norm_shift.measure(trained, tiny_data.train, tiny_data.val, Runtime(train_config().runtime))
+    assert len(rows) == 3
+    pixels = tiny_data.train.images / 127.5 - 1
+    estimated = norm.state_dict()
+    assert estimated["running_mean"].numpy() == pytest.approx(pixels.mean((0, 2, 3)), abs=1e-4)
+    assert estimated["running_var"].numpy() == pytest.approx(pixels.var((0, 2, 3)), rel=1e-3)
+    answers = (tiny_data.val.images.max((2, 3)) / 127.5 - 1 - pixels.mean((0, 2, 3))) / pixels.std((0, 2, 3))
+    right = (answers.argmax(1) == tiny_data.val.labels).mean()
+    assert rows["norms estimated without dropout"] == pytest.approx(right)
+
+
+def test_the_norms_of_a_model_file_are_looked_at(tiny_data: PreparedData, tiny_prepared: Path, tmp_path: Path, capsys):
+    config = train_config(model__name="dainet1").model
+    trained = TrainedModel(build_model(config, 3), config, tiny_data.classes, tiny_data.mean, tiny_data.std)
+    save_model(tmp_path / "model.pt", trained)
+    norm_shift.main([str(tmp_path / "model.pt"), "--prepared", str(tiny_prepared)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:34].strip() for line in lines] == [
+        "as it is",
+        "dropout and norms as in training",
+        "norms estimated without dropout",
+    ]
+    assert all(0 <= float(line[34:]) <= 1 for line in lines)
+    with pytest.raises(SystemExit, match=r"^error: .*none.pt: not found"):
+        norm_shift.main([str(tmp_path / "none.pt"), "--prepared", str(tiny_prepared)])
 
 
 def test_time_to_accuracy_runs_a_recipe_and_its_peer_on_the_same_images(tiny_prepared: Path, tmp_path: Path, capsys):
