@@ -62,10 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--records", type=Path, help="where the records go (benchmarks/results; with --set: OUT)")
     add_options(parser)
     options = parser.parse_args(arguments)
-    planned = {name: number for group in options.group or GROUPS for name, number in GROUPS[group].items()}
-    every = {name: number for group in GROUPS.values() for name, number in group.items()}
-    names = options.recipe or planned
-    seeds = {name: options.seeds or every.get(name, 1) for name in names}
+    planned = {name: number for group in GROUPS.values() for name, number in group.items()}
+    names = options.recipe or [name for group in options.group or GROUPS for name in GROUPS[group]]
+    seeds = {name: options.seeds or planned.get(name, 1) for name in names}
     options.records = (options.records or (options.out if options.set else RESULTS)).resolve()
     try:
         if options.jobs > 1:

@@ -88,8 +88,8 @@ def replicate(seeds: dict[str, int], options: argparse.Namespace, records: Path,
             history.insert(0, "seed", seed)
             before = read_history(records, name) if runs else None
             submission = (folder / "submission.csv").read_bytes() if seed == 0 else None
-            tail = {"note": options.note, **({"at_once": options.at_once} if options.at_once > 1 else {})}
-            tail |= {"commit": options.commit, **measured_machine()}
+            beside = {"at_once": options.at_once} if options.at_once > 1 else {}
+            tail = {"note": options.note, **beside, "commit": options.commit, **measured_machine()}
             record = {**head, "images": images, "runs": [*runs, run], **tail}
             write_record(records, record, pd.concat([before, history]), submission)
             atomic_write(out / "table.md", table(experiments, read_records(records), scores={}))

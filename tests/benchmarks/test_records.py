@@ -181,16 +181,8 @@ def test_published_passes_over_what_is_done_by_whatever_code(tmp_path: Path, cap
 
 def test_published_runs_recipes_side_by_side_and_one_that_fails_stops_no_other(tmp_path: Path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    command = [
-        "--data",
-        str(write_tiny(tmp_path / "raw")),
-        "--out",
-        str(tmp_path / "out"),
-        "--jobs",
-        "2",
-        "--seeds",
-        "1",
-    ]
+    command = ["--data", str(write_tiny(tmp_path / "raw")), "--out", str(tmp_path / "out")]
+    command += ["--jobs", "2", "--seeds", "1"]
     recipes = ["--recipe", "lenet", "--recipe", "fast", "--recipe", "cnn2"]
     changes = ["--set", "data.val_fraction=0.2", "--set", "epochs=2", "--set", "augment.early_fraction=0.5"]
     with pytest.raises(SystemExit, match=r"^error: 2 of 3 recipes failed: lenet, cnn2$|: cnn2, lenet$"):
