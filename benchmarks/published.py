@@ -86,20 +86,22 @@ def side_by_side(seeds: dict[str, int], options: argparse.Namespace) -> None:
         prepare_once(out, params)
     passed = [f"--{key}={getattr(options, key)}" for key in ("data", "out", "records", "note", "commit")]
     passed += [f"--set={setting}" for setting in options.set]
-    waiting, failed = list(seeds), []
+    passed += [f"--at-once={min(options.jobs, len(seeds))}"]
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}  # threads of many processes wait for each other
+    waiting, failed, started = list(seeds), [], time.monotonic()
     running: dict[str, subprocess.Popen] = {}
-    started = time.monotonic()
     try:
         while waiting or running:
             while waiting and len(running) < options.jobs:
                 name = waiting.pop(0)
                 command = [sys.executable, __file__, f"--recipe={name}", f"--seeds={seeds[name]}", *passed]
                 with (out / f"{name}.log").open("w") as log:
-                    at_once = f"--at-once={min(options.jobs, len(seeds))}"
-                    running[name] = subprocess.Popen([*command, at_once], stdout=log, stderr=log, env=_one_thread())
+                    running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
             for name in [name for name, process in running.items() if process.poll() is not None]:
-                failed += [name] if (code := running.pop(name).returncode) else []
-                how = f"failed, see {options.out / f'{name}.log'}" if code else "done"
+                how = "done"
+                if running.pop(name).returncode:
+                    failed.append(name)
+                    how = f"failed, see {options.out / f'{name}.log'}"
                 print(f"{name}: {how}, {format_duration(time.monotonic() - started)} from the start", flush=True)
             time.sleep(0.2)
     finally:  # Ctrl-C reaches them too, and each keeps its state first
@@ -107,11 +109,6 @@ def side_by_side(seeds: dict[str, int], options: argparse.Namespace) -> None:
             process.wait()
     if failed:
         raise InputError(f"{len(failed)} of {len(seeds)} recipes failed: {', '.join(failed)}")
-
-
-def _one_thread() -> dict[str, str]:
-    """The environment of one of many processes: their threads on a processor would wait for each other."""
-    return {"OMP_NUM_THREADS": "1", **os.environ}
 
 
 if __name__ == "__main__":
