@@ -3,9 +3,10 @@
 import logging
 import os
 import sys
-import time
+import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from cifar10.core.config import PARAMS, USER_ERRORS, InputError
+from cifar10.core.config import PARAMS, USER_ERRORS, InputError, format_error
 
-SECONDS_TO_SPEAK = 5.0
+ERRORS = "CIFAR10_ERRORS"  # the folder where each process leaves the line for the one that started it to tell
 
 
 @dataclass(frozen=True)
@@ -74,25 +75,23 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
     """A stage that starts itself `num_processes()` times under torchrun where more than one process is asked for.
 
     Under torchrun already (`torchrun --nnodes 2 ... -m cifar10.stages.train ...` on several hosts), it just runs. What
-    a person can mend is mostly the same in every process: the first one tells it and torchrun ends the others, which
-    wait with theirs. So does a process that lost another one, whose end is what is to be told.
+    a person can mend is mostly the same in every process, and where one fails the others lose their connection or are
+    told to end: of all that they have to say, the one that started them tells what was said first.
     """
 
     def start(*paths: Path) -> None:
         if "RANK" not in os.environ and (count := num_processes()) > 1:
-            return _torchrun(count, [str(path) for path in paths])
+            with tempfile.TemporaryDirectory() as errors:
+                os.environ[ERRORS] = errors
+                return _torchrun(count, [str(path) for path in paths], Path(errors))
         try:
-            main(*paths)
-        except USER_ERRORS:
-            if int(os.environ.get("RANK", 0)) > 0:
-                time.sleep(SECONDS_TO_SPEAK)
-            raise
-        except RuntimeError as error:
-            if not is_lost_connection(error):
+            with _explain_lost_connection():
+                main(*paths)
+        except USER_ERRORS as error:
+            if ERRORS not in os.environ:
                 raise
-            time.sleep(SECONDS_TO_SPEAK)
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"another process has ended or cannot be reached: {reason}") from None
+            Path(os.environ[ERRORS], os.environ["RANK"]).write_text(format_error(error), encoding="utf-8")
+            sys.exit(1)
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
@@ -100,12 +99,23 @@ def in_processes(main: Callable[..., None], num_processes: Callable[[], int]) ->
     return start
 
 
+@contextmanager
+def _explain_lost_connection() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_lost_connection(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"another process has ended or cannot be reached: {reason}") from None
+
+
 def is_lost_connection(error: RuntimeError) -> bool:
     """Whether a collective operation failed since another process has ended; gloo has no type of its own for that."""
     return isinstance(error, dist.DistError) or "by peer" in str(error)
 
 
-def _torchrun(count: int, arguments: list[str]) -> None:
+def _torchrun(count: int, arguments: list[str], errors: Path) -> None:
     """What `torchrun --standalone --nproc-per-node COUNT -m MODULE ARGUMENTS` does, without its report of a failure."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -122,14 +132,22 @@ def _torchrun(count: int, arguments: list[str]) -> None:
         min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=str(uuid.uuid4()),
         rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
     )  # fmt: skip
-    logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
+    for name in ("agent.server.api", "multiprocessing.api"):
+        logging.getLogger(f"torch.distributed.elastic.{name}").setLevel(logging.CRITICAL)
     try:
         elastic_launch(config, sys.executable)("-m", specification.name, *arguments)
     except SignalException:
-        sys.exit(1)  # it has been passed on
+        sys.exit(_first_said(errors) or 1)  # it has been passed on
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        if failure.exitcode >= 0:
-            sys.exit(1)  # the process that failed has said why
-        hint = "; the system ends one where memory runs out" if failure.signal_name() == "SIGKILL" else ""
-        raise InputError(f"one of the {count} processes was ended by {failure.signal_name()}{hint}") from None
+        names = [failure.signal_name() for failure in error.failures.values() if failure.exitcode < 0]
+        killed = [name for name in names if name != "SIGTERM"]  # with which torchrun ends those that still run
+        if not killed and ((said := _first_said(errors)) or len(names) < len(error.failures)):
+            sys.exit(said or 1)  # without a line, a mistake of ours has printed its traceback
+        name = (killed or names)[0]
+        hint = "; the system ends one where memory runs out" if name == "SIGKILL" else ""
+        raise InputError(f"one of the {count} processes was ended by {name}{hint}") from None
+
+
+def _first_said(errors: Path) -> str | None:
+    files = sorted(errors.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    return files[0].read_text(encoding="utf-8") if files else None
