@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import pandas as pd
 from records import RESULTS, Record, accuracies, mean_and_deviation, read_records
@@ -19,7 +18,6 @@ README, ALL = Path("README.md"), Path("docs/results.md")
 FRONT = (
     "winner_final",
     "winner",
-    "fast_final",
     "fast",
     "competition",
     "resnet18_improved_steps_lr0.01",
@@ -62,9 +60,9 @@ def read_scores(path: Path) -> dict[str, float]:
     return dict(zip(scores["record"], scores["accuracy"], strict=True))
 
 
-def read_peers(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Name of a peer or recipe -> its runs in `time_to_accuracy.py`; empty where that was not run."""
-    return {name: row["runs"] for name, row in json.loads(path.read_text())["rows"].items()} if path.exists() else {}
+def read_peers(path: Path) -> Record:
+    """What `time_to_accuracy.py` wrote: its machine, and `rows`, the runs of each peer; empty where it was not run."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def best_epochs(record: Record) -> list[float]:
@@ -134,9 +132,12 @@ def front_table(
     experiments: dict[str, Experiment],
     records: dict[str, Record],
     scores: dict[str, float],
-    peers: dict[str, list[dict[str, Any]]],
+    peers: Record,
 ) -> str:
-    """The first of `FRONT` that were measured, on the test images where that is known, and what to compare with."""
+    """The first of `FRONT` that were measured, on the test images where that is known, and what to compare with.
+
+    A peer's seconds stand beside ours only where both are of equal machines.
+    """
     rows = []
     for name in FRONT:
         record = _result(records, name)
@@ -148,8 +149,8 @@ def front_table(
         if record["note"].startswith("On the JPEG copies"):
             accuracy += ", JPEG copies"
         beside = experiment.peer or f"{experiment.published:.4g}, the study's"
-        runs = peers.get(beside.partition(" ")[0], [])
-        if runs:
+        runs = peers.get("rows", {}).get(beside.partition(" ")[0], {}).get("runs", [])
+        if runs and equal_machines(record, peers):
             beside += f"; here {mean(run['accuracy'] for run in runs):.4f} in "
             beside += f"{_minutes(mean(run['train_seconds'] for run in runs))}"
         rows.append((f"`{name}`", accuracy, _seconds(record), describe_machine(record), beside))
@@ -161,6 +162,12 @@ def describe_machine(record: Record) -> str:
     peaks = record.get("peak_tflops", {})
     kind = max(peaks, key=peaks.__getitem__, default="")
     return f"{record['device']}, {peaks[kind]:.3g} TFLOP/s {kind}" if peaks else record["device"]
+
+
+def equal_machines(one: Record, other: Record) -> bool:
+    """Whether both have one device's name, and reach the same to within a tenth: one name stands for several."""
+    peaks = [max(record.get("peak_tflops", {}).values(), default=0) for record in (one, other)]
+    return one["device"] == other["device"] and abs(peaks[0] - peaks[1]) <= 0.1 * max(peaks)
 
 
 def _result(records: dict[str, Record], name: str) -> Record | None:

@@ -120,11 +120,25 @@ def test_scores_of_the_holder_are_a_table_and_may_be_missing(tmp_path: Path):
 def test_the_front_page_has_measured_rows_alone():
     recipe = Experiment(published=None, measured_on="validation", peer="airbench94 0.94", source="", overrides={})
     record = {**RECORD, "experiment": "fast"}
-    peers = {"airbench94": [{"accuracy": 0.93, "train_seconds": 1200.0}]}
+    runs = [{"accuracy": 0.93, "train_seconds": 1200.0}]
+    peers = {"device": "abacus", "rows": {"airbench94": {"runs": runs}}}
     rows = front_table({"fast": recipe, "competition": recipe}, {"fast": record}, {"fast": 0.41}, peers).splitlines()
     assert rows[2:] == ["| `fast` | 0.4100 | 2 min | abacus | airbench94 0.94; here 0.9300 in 20 min |"]
     assert len(front_table(EXPERIMENTS, RECORDS, {}, {}).splitlines()) <= 2 + FRONT_ROWS
     assert "(validation)" in front_table({"fast": recipe}, {"fast": record}, {}, {})
+
+
+def test_a_peers_seconds_stand_beside_ours_only_where_the_machines_are_equal():
+    recipe = Experiment(published=None, measured_on="validation", peer="airbench94 0.94", source="", overrides={})
+    rows = {"airbench94": {"runs": [{"accuracy": 0.93, "train_seconds": 1200.0}]}}
+    peers = {"device": "abacus", "peak_tflops": {"float32": 0.23, "bfloat16": 0.46}, "rows": rows}
+    quick = {**RECORD, "experiment": "fast", "peak_tflops": {"float32": 0.22, "bfloat16": 0.44}}
+    for record, told in (
+        (quick, True),
+        ({**quick, "peak_tflops": {"float32": 0.14}}, False),
+        ({**quick, "device": "slide rule"}, False),
+    ):
+        assert ("here 0.9300 in 20 min" in front_table({"fast": recipe}, {"fast": record}, {}, peers)) == told
 
 
 def test_replicate_without_dvc_runs_writes_and_goes_on(tmp_path: Path, capsys, monkeypatch):
