@@ -159,15 +159,19 @@ def front_table(
 
 def describe_machine(record: Record) -> str:
     """The device, and what it can do where the record tells it: one name stands for machines that differ by three."""
-    peaks = record.get("peak_tflops", {})
-    kind = max(peaks, key=peaks.__getitem__, default="")
-    return f"{record['device']}, {peaks[kind]:.3g} TFLOP/s {kind}" if peaks else record["device"]
+    peak, kind = _peak(record)
+    return f"{record['device']}, {peak:.3g} TFLOP/s {kind}" if kind else record["device"]
 
 
 def equal_machines(one: Record, other: Record) -> bool:
     """Whether both have one device's name, and reach the same to within a tenth: one name stands for several."""
-    peaks = [max(record.get("peak_tflops", {}).values(), default=0) for record in (one, other)]
-    return one["device"] == other["device"] and abs(peaks[0] - peaks[1]) <= 0.1 * max(peaks)
+    (peak, _), (other_peak, _) = _peak(one), _peak(other)
+    return one["device"] == other["device"] and abs(peak - other_peak) <= 0.1 * max(peak, other_peak)
+
+
+def _peak(record: Record) -> tuple[float, str]:
+    """The most that its machine reaches, in TFLOP/s, and in which precision; 0 and nothing where it does not tell."""
+    return max(((peak, kind) for kind, peak in record.get("peak_tflops", {}).items()), default=(0.0, ""))
 
 
 def _result(records: dict[str, Record], name: str) -> Record | None:
