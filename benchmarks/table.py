@@ -19,7 +19,6 @@ FRONT = (
     "winner_final",
     "winner",
     "fast",
-    "competition",
     "resnet18_improved_steps_lr0.01",
     "resnet9",
     "cnn3",

@@ -19,7 +19,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the recipes, where a run reaches 0.9 less its learning rate."""
 
     def run(job: Job, folder: Path, lock: int) -> Outcome:
-        assert job.settings["epochs"] == load_experiments()["competition"].overrides["epochs"]
+        assert job.settings["epochs"] == load_experiments()["winner"].overrides["epochs"]
         assert job.settings["augment.cutout_size_pixels"] in (0, 12)
         return 0.9 - job.settings["lr"]
 
@@ -34,7 +34,7 @@ SPACE = ("lr=0.01..0.5:log", "augment.cutout_size_pixels=0,12")
 
 
 def tune(*arguments: str) -> None:
-    main(["tune", *SPACE, "--experiment", "competition", *arguments])
+    main(["tune", *SPACE, "--experiment", "winner", *arguments])
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -49,16 +49,16 @@ def test_the_best_set_becomes_a_recipe_and_the_rest_of_the_file_stays(project: P
     before, known = path.read_text(), load_experiments()
     tune("--trials", "4")
     out = capsys.readouterr().out
-    assert "trial 0  lr=0.4 augment.cutout_size_pixels=12\n" in out
+    assert "trial 0  lr=0.2 augment.cutout_size_pixels=12\n" in out
     assert path.read_text().startswith(before)
-    entry = load_experiments()["tune_competition"]
+    entry = load_experiments()["tune_winner"]
     table = out.split("\n\n")[-2].splitlines()
     best = {key: entry.overrides[key] for key in ("lr", "augment.cutout_size_pixels")}
     assert table[1].endswith(" ".join(f"{key}={value}" for key, value in best.items()))
-    assert entry.overrides == {**known["competition"].overrides, **entry.overrides}
+    assert entry.overrides == {**known["winner"].overrides, **entry.overrides}
     assert entry.source.endswith(f"best of 4 trials, validation accuracy {0.9 - entry.overrides['lr']:.4f}")
     tune("--trials", "6")
-    assert "best of 6 trials" in load_experiments()["tune_competition"].source
+    assert "best of 6 trials" in load_experiments()["tune_winner"].source
     assert path.read_text().startswith(before)
     assert len(load_experiments()) == len(known) + 1
 
@@ -66,7 +66,7 @@ def test_the_best_set_becomes_a_recipe_and_the_rest_of_the_file_stays(project: P
 def test_what_will_not_do_is_told_before_anything_runs(project: Path, capsys, monkeypatch):
     monkeypatch.delattr(session, "run_in_turn")
     assert refused(capsys, "lr=0..1") == "error: lr=0..1: lr: input should be greater than 0, not 0.0\n"
-    assert "no experiment 'competitor'; there are competition" in refused(capsys, *SPACE, "--experiment", "competitor")
+    assert "no experiment 'winer'; there are winner" in refused(capsys, *SPACE, "--experiment", "winer")
     taken = "error: experiments.yaml: resnet9 is there already, of another origin; choose another --name\n"
     assert refused(capsys, *SPACE, "--name", "resnet9") == taken
     assert "error: --study a/b: expected letters" in refused(capsys, *SPACE, "--study", "a/b")
@@ -81,9 +81,9 @@ def test_without_optuna_it_says_how_to_get_it(capsys, monkeypatch):
 
 
 def test_two_searches_do_not_share_a_study(project: Path, capsys):
-    with session.only_one(Path("logs/tune/competition")):
-        message = refused(capsys, *SPACE, "--experiment", "competition")
-    assert message == "error: logs/tune/competition: a search is at work there, or the run of a killed one still ends\n"
+    with session.only_one(Path("logs/tune/winner")):
+        message = refused(capsys, *SPACE, "--experiment", "winner")
+    assert message == "error: logs/tune/winner: a search is at work there, or the run of a killed one still ends\n"
 
 
 def test_an_interrupted_search_tells_what_it_has(project: Path, capsys, monkeypatch):
@@ -102,7 +102,7 @@ def test_an_interrupted_search_tells_what_it_has(project: Path, capsys, monkeypa
     out, err = capsys.readouterr()
     assert "interrupted" in out
     assert err == "error: interrupted\n"
-    assert load_experiments()["tune_competition"].source.endswith("best of 2 trials, validation accuracy 0.6000")
+    assert load_experiments()["tune_winner"].source.endswith("best of 2 trials, validation accuracy 0.6000")
 
 
 def best_told(out: str) -> float:

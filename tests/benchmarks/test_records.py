@@ -102,13 +102,18 @@ def test_a_machine_is_told_with_its_peak():
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_studies_pictures_are_drawn_from_histories_of_recipes_that_there_are(name):
-    recipes = {recipe for _, _, curves in PICTURES[name] for recipe in curves.values()}
-    assert recipes <= EXPERIMENTS.keys()
+    folders = {folder for panel in PICTURES[name] for folder in panel.curves.values()}
+    trials = {f"trials/{folder.name}" for folder in (RESULTS / "trials").iterdir()}
+    assert folders <= EXPERIMENTS.keys() | trials
     epochs = {"seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2], "val_loss": 1.0, "train_loss": 1.0}
     history = pd.DataFrame({**epochs, "val_accuracy": [0.1, 0.2, 0.3, 0.6]})
-    axes = draw(PICTURES[name], dict.fromkeys(recipes, history)).axes
-    assert [np.asarray(line.get_ydata()).tolist() for line in axes[0].lines] == [[0.2, 0.4]] * len(PICTURES[name][0][2])
-    assert [panel.get_title() for panel in axes] == [title for _, title, _ in PICTURES[name]]
+    axes = draw(PICTURES[name], dict.fromkeys(folders, history)).axes
+    for axis, panel in zip(axes, PICTURES[name], strict=True):
+        lines = [np.asarray(line.get_ydata()).tolist() for line in axis.lines]
+        published = [[panel.published] * 2] if panel.published else []
+        mean = [0.2, 0.4] if panel.quantity == "val_accuracy" else [1.0, 1.0]
+        assert lines == [mean] * len(panel.curves) + published
+        assert axis.get_title() == panel.title
 
 
 def test_scores_of_the_holder_are_a_table_and_may_be_missing(tmp_path: Path):

@@ -19,11 +19,15 @@ def test_seeds_of_all_positions_differ_and_are_pinned():
     ]
 
 
-def test_globals_are_seeded():
-    seed_globals(5)
+def test_globals_are_seeded_as_torch_does_it(monkeypatch):
+    torch.manual_seed(5)
     first = torch.rand(3)
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     seed_globals(5)
     assert (torch.rand(3) == first).all()
+    assert seeded == [5]
 
 
 def test_deterministic_kernels_are_for_the_whole_process():

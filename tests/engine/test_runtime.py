@@ -84,7 +84,7 @@ def test_out_of_memory_is_one_line(error, device, native, precision, batch_size,
     runtime = Runtime(config(precision=precision))
     runtime.native_bfloat16 = native
     runtime.device = torch.device(device)
-    with pytest.raises(InputError) as raised, runtime.explain_out_of_memory("batch_size", batch_size, smallest=2):
+    with pytest.raises(InputError) as raised, runtime.explain_failures("batch_size", batch_size, smallest=2):
         raise error
     assert str(raised.value).startswith(f"out of {told}")
     assert "\n" not in str(raised.value)
@@ -94,13 +94,25 @@ def test_a_processor_that_runs_out_says_so_itself():
     """The allocator's real error: 4 exabytes."""
     with (
         pytest.raises(InputError, match=r"^out of memory with b 4; try b 2"),
-        Runtime(config()).explain_out_of_memory("b", 4, 1),
+        Runtime(config()).explain_failures("b", 4, 1),
     ):
         torch.empty(2**60)
 
 
+def test_an_operation_without_a_deterministic_kernel_is_one_line():
+    """torch's real error, of an operation that it refuses on a processor too."""
+    explained = Runtime(config()).explain_failures("b", 4, 1)
+    told = r"^params\.yaml: runtime\.deterministic: torch has no deterministic put_ here; use false, or another model"
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.raises(InputError, match=told), explained:
+            torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).explain_out_of_memory("batch_size", 4, 2):
+    with pytest.raises(RuntimeError, match="shape"), Runtime(config()).explain_failures("batch_size", 4, 2):
         raise RuntimeError("shape")
 
 

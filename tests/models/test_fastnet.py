@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from cifar10.models import count_parameters
-from cifar10.models.fastnet import Scale, Shortcut, Whitening, fastnet
+from cifar10.models.fastnet import GlobalMaxPool, Scale, Shortcut, Whitening, fastnet
 
 
 def test_whitened_patches_are_uncorrelated_with_unit_variance():
@@ -61,3 +61,20 @@ def test_the_more_and_the_larger_the_features_the_smaller_the_logits(last_width,
     model = fastnet(10, widths=[8, 8, last_width], group_convolutions=convolutions)
     (scale,) = (module for module in model.modules() if isinstance(module, Scale))
     assert scale.factor == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_maximum_is_the_same_where_kernels_have_to_be_deterministic(monkeypatch, dtype):
+    """Values and gradients, with many equal values in a map: the first of them gets the gradient."""
+    maps = torch.randint(4, (64, 8, 3, 3), generator=torch.Generator().manual_seed(0)).to(dtype)
+    upstream = torch.randn(64, 8, 1, 1, generator=torch.Generator().manual_seed(1)).to(dtype)
+    results = []
+    for deterministic in (False, True):
+        monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda on=deterministic: on)
+        leaf = maps.clone().requires_grad_()
+        largest = GlobalMaxPool()(leaf)
+        largest.backward(upstream)
+        results.append((largest, leaf.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert ("AdaptiveMaxPool" in str(results[0][0].grad_fn)) != ("AdaptiveMaxPool" in str(results[1][0].grad_fn))

@@ -194,6 +194,18 @@ def test_which_networks_take_images_of_any_size(name):
         assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 10)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_has_deterministic_gradients_on_a_gpu(name):
+    """Of the layers that torch documents as refused there (`use_deterministic_algorithms`) no network has one.
+
+    AdaptiveAvgPool2d is among them, but down to one pixel it is a mean.
+    """
+    refused = (nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d, nn.MaxUnpool2d, nn.ReflectionPad2d, nn.Upsample)
+    layers = list(build_model(config(name), 10).modules())
+    assert not [layer for layer in layers if type(layer) in refused]
+    assert all(layer.output_size in (1, (1, 1)) for layer in layers if isinstance(layer, nn.AdaptiveAvgPool2d))
+
+
 def test_an_option_that_a_model_lacks_is_an_error():
     with pytest.raises(InputError, match=r"model\.stem_max_pool: lenet has no such option; set it to null"):
         build_model(config("lenet", stem_max_pool=True), 10)

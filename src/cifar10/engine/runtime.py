@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -19,6 +20,8 @@ from cifar10.engine.reproducibility import use_deterministic_kernels
 
 # How torch's allocators and CUDA's libraries say it, where it is not an OutOfMemoryError.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+# How torch begins to say that it would have to leave the deterministic kernels.
+NOT_DETERMINISTIC = re.compile(r"(\w+) does not have a deterministic implementation")
 
 # Whether a device multiplies bfloat16 numbers natively. There it is quicker for each network of `models` (on a
 # processor by 1.1 to 2 times), so the precision goes by the device alone.
@@ -112,8 +115,10 @@ class Runtime:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @contextmanager
-    def explain_out_of_memory(self, key: str, batch_size: int, smallest: int) -> Iterator[None]:
+    def explain_failures(self, key: str, batch_size: int, smallest: int) -> Iterator[None]:
         """Within it, running out of memory is one line that names the batch size and what to try.
+
+        So is an operation that has no deterministic kernel where the section asks for them.
 
         Args:
             key: the batch size in params.yaml.
@@ -126,6 +131,9 @@ class Runtime:
         try:
             yield
         except RuntimeError as error:
+            if match := NOT_DETERMINISTIC.match(str(error)):
+                reason = f"torch has no deterministic {match[1]} here; use false, or another model.name"
+                raise InputError(f"{PARAMS}: runtime.deterministic: {reason}") from None
             if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
                 raise
             memory = "memory" if self.device.type == "cpu" else "GPU memory"

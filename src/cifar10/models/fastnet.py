@@ -77,6 +77,22 @@ def _group(in_channels: int, out_channels: int, convolutions: int, act: Callable
     return [*first, Shortcut(*second, act(), *third), act()]
 
 
+class GlobalMaxPool(nn.AdaptiveMaxPool2d):
+    """The largest value of each map, as a map of one pixel.
+
+    On a GPU torch refuses its own gradient where kernels have to be deterministic. Taking the maximum of the pixels in
+    a row does the same to the bit, a little more slowly.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, input: Float[Tensor, "images channels h w"]) -> Float[Tensor, "images channels 1 1"]:
+        if torch.are_deterministic_algorithms_enabled():
+            return input.flatten(2).max(2, keepdim=True).values[..., None]
+        return super().forward(input)
+
+
 class Scale(nn.Module):
     """Every number times `factor`."""
 
@@ -112,7 +128,7 @@ def fastnet(
         Whitening(),
         act(),
         *chain.from_iterable(groups),
-        nn.AdaptiveMaxPool2d(1),
+        GlobalMaxPool(),
         nn.Flatten(),
         classifier,
         Scale(logit_scale),

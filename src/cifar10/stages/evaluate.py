@@ -37,7 +37,7 @@ def main(prepared: Path, model_file: Path, history: Path, card: Path, reports: P
         return predict_logits(compiled, images.images, trained.mean, trained.std, config, runtime, f"evaluate: {name}")
 
     training = None
-    with runtime.explain_out_of_memory("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+    with runtime.explain_failures("predict.batch_size", config.images_per_pass(runtime), smallest=1):
         validation = out_of_fold.predict_validation(model, data, partial(predict, "validation"))
         test = out_of_fold.predict_test(model, data, partial(predict, "test"))
         if options.training_accuracy:

@@ -20,7 +20,7 @@ def main(prepared: Path, sample: Path, model_file: Path, submission: Path) -> No
     check_classes(trained, data.classes, model_file)
     test = data.test
     model = runtime.compiled(runtime.to_device(trained.model))
-    with runtime.explain_out_of_memory("predict.batch_size", config.images_per_pass(runtime), smallest=1):
+    with runtime.explain_failures("predict.batch_size", config.images_per_pass(runtime), smallest=1):
         logits = predict_logits(model, test.images, trained.mean, trained.std, config, runtime, "predict")
     if not runtime.world.is_first:
         return

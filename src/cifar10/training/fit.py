@@ -52,7 +52,7 @@ def fit(
     per_epoch = trainer.loader.batches_per_epoch
     done = trainer.epoch * per_epoch + trainer.batch
     with (
-        trainer.runtime.explain_out_of_memory("batch_size", config.batch_size, smallest=2),
+        trainer.runtime.explain_failures("batch_size", config.batch_size, smallest=2),
         stop_request() as stop,
         tqdm(
             total=config.epochs * per_epoch, initial=done, desc=title, unit="step", disable=None if first else True

@@ -65,7 +65,7 @@ def advice(config: TrainConfig, source: str) -> str:
         return ""
     return (
         f"{config.epochs} epochs without mirrored images are the digits' recipe; `cifar10 use fast` writes one for"
-        " CIFAR-10 into params.yaml, `cifar10 use competition` one for a GPU"
+        " CIFAR-10 into params.yaml, `cifar10 use winner` a longer one"
     )
 
 
