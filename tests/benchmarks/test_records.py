@@ -127,7 +127,7 @@ def test_the_front_page_has_measured_rows_alone():
     record = {**RECORD, "experiment": "fast"}
     runs = [{"accuracy": 0.93, "train_seconds": 1200.0}]
     peers = {"device": "abacus", "rows": {"airbench94": {"runs": runs}}}
-    rows = front_table({"fast": recipe, "competition": recipe}, {"fast": record}, {"fast": 0.41}, peers).splitlines()
+    rows = front_table({"fast": recipe, "winner": recipe}, {"fast": record}, {"fast": 0.41}, peers).splitlines()
     assert rows[2:] == ["| `fast` | 0.4100 | 2 min | abacus | airbench94 0.94; here 0.9300 in 20 min |"]
     assert len(front_table(EXPERIMENTS, RECORDS, {}, {}).splitlines()) <= 2 + FRONT_ROWS
     assert "(validation)" in front_table({"fast": recipe}, {"fast": record}, {}, {})
