@@ -26,7 +26,14 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_every_key_has_its_augmentation():
-    elsewhere = {"mixup_alpha", "cutmix_alpha", "alternating_flip", "early_fraction", "early_size_pixels"}
+    elsewhere = {
+        "mixup_alpha",
+        "cutmix_alpha",
+        "alternating_flip",
+        "early_fraction",
+        "early_size_pixels",
+        "cutout_start_fraction",
+    }
     assert list(AUGMENTATIONS) == [key for key in type(OFF).model_fields if key not in elsewhere] == list(VALUES)
 
 

@@ -169,6 +169,30 @@ def test_the_first_epochs_see_small_images(tiny_data: PreparedData):
         assert [config.size_pixels(epoch) for epoch in (1, 2)] == [20, 32]
 
 
+def note_holes(holes: list[bool], _: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+    """Whether pixels of one channel differ."""
+    holes.append(bool((inputs[0].amin((0, 2, 3)) < inputs[0].amax((0, 2, 3))).any()))
+
+
+def test_cutout_begins_when_its_share_of_the_epochs_is_over(tiny_data: PreparedData):
+    """White images, where all that is not white was cut out. An epoch has 4 batches; three of five go without."""
+    white = dataclasses.replace(tiny_data.labelled, images=np.full_like(tiny_data.labelled.images, 255))
+    for fraction in (0.6, 0.79):
+        config = train_config(
+            model__name="lenet",
+            epochs=5,
+            augment__crop_padding_pixels=0,
+            augment__cutout_size_pixels=8,
+            augment__cutout_start_fraction=fraction,
+        )
+        trainer = Trainer(dataclasses.replace(tiny_data, labelled=white), config)
+        holes: list[bool] = []
+        trainer.model.register_forward_pre_hook(partial(note_holes, holes))
+        while trainer.epoch < 5:
+            trainer.end_epoch(*train_one_epoch(trainer), math.nan, math.nan)
+        assert holes == [False] * 12 + [True] * 8
+
+
 def test_the_time_left_is_told_from_the_second_epoch_on(tiny_data: PreparedData, capsys):
     fit(tiny_data, train_config(model__name="lenet", epochs=4))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]

@@ -51,6 +51,12 @@ class AugmentConfig(Config):
     """One random operation of random strength on each image, image by image: slow on a GPU."""
     cutout_size_pixels: Annotated[int, Field(ge=0, le=32)]
     """Side of a random square that is blanked. 0: off."""
+    cutout_start_fraction: Annotated[float, Field(ge=0, lt=1)]
+    """Share of all epochs, the first ones, that go without cutout. 0: cutout from the first epoch on.
+
+    Early on a network underfits, and what keeps it from overfitting is only in its way, as with late dropout (Liu et
+    al. 2023, https://arxiv.org/abs/2303.01500).
+    """
     erasing_probability: Share
     """Share of images of which a random rectangle, 2 to 33 % of the area, is blanked. 0: off."""
     mixup_alpha: Annotated[float, Field(ge=0)]

@@ -67,7 +67,7 @@ def step(
 
     # --- augment: every process the whole batch, so what an image becomes does not depend on their number ---
     generator = trainer.generator.manual_seed(seed)
-    pixels = normalize(augment(images, config.augment, generator), trainer.mean, trainer.std)
+    pixels = normalize(augment(images, config.augment_config(trainer.epoch), generator), trainer.mean, trainer.std)
     pixels, targets = mix(pixels, labels, config.augment, trainer.num_classes, generator)
     if trainer.epoch < config.early_epochs:
         pixels = shrink(pixels, config.augment.early_size_pixels)

@@ -47,6 +47,12 @@ class TrainConfig(Config):
     augment: AugmentConfig
     runtime: RuntimeConfig
 
+    def augment_config(self, epoch: int) -> AugmentConfig:
+        """The augmentation of an epoch, the first one is 0: without cutout before its time has come."""
+        if epoch < int(self.augment.cutout_start_fraction * self.epochs):
+            return self.augment.model_copy(update={"cutout_size_pixels": 0})
+        return self.augment
+
     @property
     def early_epochs(self) -> int:
         """How many epochs, the first ones, see images of `augment.early_size_pixels`."""
