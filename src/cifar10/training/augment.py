@@ -54,8 +54,8 @@ class AugmentConfig(Config):
     cutout_start_fraction: Annotated[float, Field(ge=0, lt=1)]
     """Share of all epochs, the first ones, that go without cutout. 0: cutout from the first epoch on.
 
-    Early on a network underfits, and what keeps it from overfitting is only in its way, as with late dropout (Liu et
-    al. 2023, https://arxiv.org/abs/2303.01500).
+    What keeps a network from overfitting may be in its way while it still underfits; the idea is that of late dropout
+    (Liu et al. 2023, https://arxiv.org/abs/2303.01500).
     """
     erasing_probability: Share
     """Share of images of which a random rectangle, 2 to 33 % of the area, is blanked. 0: off."""
