@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cifar10.models.layers import ACTIVATIONS
+from cifar10.models.layers import ACTIVATIONS, Conv3x3
 
 LOGIT_SCALE = 115.2  # over the number of features: how fast the classifier learns, at one rate with the kernels
 NORM_MOMENTUM = 0.4  # a short training has no time for a slower running mean
@@ -41,7 +41,7 @@ class Whitening(nn.Conv2d):
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
     """3x3, without bias; the first filters pass their input on."""
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    convolution = Conv3x3(in_channels, out_channels)
     nn.init.dirac_(convolution.weight[:in_channels])
     return convolution
 
