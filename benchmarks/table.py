@@ -16,6 +16,7 @@ from cifar10.core.files import atomic_write
 
 README, ALL = Path("README.md"), Path("docs/results.md")
 FRONT = (
+    "winner_ensemble",
     "winner_final",
     "winner",
     "fast",

@@ -63,9 +63,9 @@ class Frame(nn.Module):
 class Conv3x3(nn.Conv2d):
     """Padded by one pixel, without bias. Small, wide maps are convolved as products of matrices where that pays.
 
-    On a processor that multiplies tiles (AMX) oneDNN's convolution with 512 channels on maps of 3x3 pixels reaches a
-    tenth of what its matrix products do; taking every patch apart first is quicker in all, forward and back
-    (benchmarks/LOG.md, *Small maps on a processor that multiplies tiles*).
+    On a processor that multiplies tiles (AMX) oneDNN's convolution with 512 channels on maps of 3x3 pixels takes three
+    times as long, forward and back, as to take every patch apart and multiply it by all kernels (benchmarks/LOG.md,
+    *Small maps on a processor that multiplies tiles*).
     """
 
     MOST_PIXELS = 25  # of a map: above, more time goes into the patches than the products save
