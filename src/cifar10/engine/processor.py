@@ -1,7 +1,6 @@
 """What the processor computes natively, and how this process keeps its memory."""
 
 import ctypes
-from functools import cache
 
 import torch
 
@@ -25,12 +24,6 @@ def instruction_sets() -> list[str]:
 def computes_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 numbers natively, and torch has the library that makes use of it."""
     return torch.backends.mkldnn.is_available() and not BFLOAT16_PRODUCTS.isdisjoint(instruction_sets())
-
-
-@cache
-def has_tiles() -> bool:
-    """Whether the processor multiplies tiles of bfloat16 numbers (Intel's AMX), which convolutions hardly use."""
-    return torch.backends.mkldnn.is_available() and "amx_bf16" in instruction_sets()
 
 
 def keep_freed_memory() -> None:

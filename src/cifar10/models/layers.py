@@ -1,14 +1,13 @@
 """What the families share: activations and initialisations by name, and layers that torch has not."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from cifar10.engine.processor import has_tiles
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -58,6 +57,13 @@ class Frame(nn.Module):
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
         framed = F.pad(images, [self.pixels] * 4, value=-1.0)
         return F.interpolate(framed, images.shape[2:], mode="bilinear", antialias=True)
+
+
+@cache
+def has_tiles() -> bool:
+    """Whether the processor multiplies tiles of bfloat16 numbers (Intel's AMX)."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # the oldest torch that we run with may lack it
+    return torch.backends.mkldnn.is_available() and bool(capabilities.get("amx_bf16"))
 
 
 class Conv3x3(nn.Conv2d):
