@@ -3,6 +3,7 @@
 A file system of a megabyte or two, where one may be mounted.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -93,7 +94,8 @@ def test_each_stage_says_what_is_missing_keeps_what_was_and_goes_on_later(
         if name == "prepared":
             assert line.startswith(f"error: prepared: disk full: {60 * 3072 / 1e6:.1f} MB needed, 0.1 MB free on ")
         if name == "model.pt":
-            assert line.startswith("error: model.pt: disk full: 0.2 MB needed, 0.1 MB free on ")
+            # weights, and what the file tells of the machine, by whose name a quarter of a megabyte is full or not
+            assert re.match(r"error: model\.pt: disk full: 0\.[23] MB needed, 0\.1 MB free on ", line)
 
         (here / "ballast").unlink()
         main(*map(Path, paths))
