@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from cifar10.models import layers
 from cifar10.models.layers import Conv3x3, ConvolutionByProducts
@@ -55,9 +54,30 @@ def test_products_are_taken_where_they_pay(monkeypatch, channels, side, stride, 
     maps = torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(2)).to(dtype)
     out = convolution(maps)
     assert bool(calls) == taken
-    reference = nn.functional.conv2d(maps.float(), convolution.weight.float(), stride=stride, padding=1)
+    reference = F.conv2d(maps.float(), convolution.weight.float(), stride=stride, padding=1)
     assert out.shape == reference.shape
     assert torch.allclose(out.float(), reference, atol=0.02)
+
+
+def test_no_image_at_all_passes(monkeypatch):
+    monkeypatch.setattr(layers, "has_tiles", lambda: True)
+    assert Conv3x3(384, 8).bfloat16()(torch.zeros(0, 384, 3, 3, dtype=torch.bfloat16)).shape == (0, 8, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "onednn", "tiles"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": True}, True, True),
+        ({"avx512_bf16": True, "amx_bf16": True}, False, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True, False),
+        ({"architecture": "arm64", "bf16": True}, True, False),
+        ({}, True, False),
+    ],
+)
+def test_tiles_are_where_the_processor_has_them_and_torch_uses_them(monkeypatch, capabilities, onednn, tiles):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    assert layers.has_tiles.__wrapped__() == tiles  # not the cached answer of this machine
 
 
 def test_mixed_precision_trains_float32_kernels_through_products(monkeypatch):
