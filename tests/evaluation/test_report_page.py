@@ -49,6 +49,17 @@ def test_the_head_has_figures_intervals_and_the_change(tmp_path: Path, tiny_data
     assert "trained on a processor, 2 cores, 2 threads (cpu, 2 threads, float32)" in text
 
 
+def test_a_recipe_of_many_parameters_is_listed_once(tmp_path: Path, tiny_data: PreparedData):
+    for count, listings in ((6, 2), (7, 1)):
+        changed = {f"key{number}": number for number in range(count)}
+        origin = dataclasses.replace(NOTHING_KNOWN, commit="abc1234", changed_params=changed)
+        write_tiny_report(tmp_path / "a.html", tiny_data, origin=origin)
+        text = words(tmp_path / "a.html")
+        assert text.count(f"key{count - 1}={count - 1}") == listings
+        assert text.count("differ from the commit's: all of them") == 2 - listings
+    assert "parameters 7 differ from the commit's" in text
+
+
 def test_equal_figures_are_the_same(tmp_path: Path, tiny_data: PreparedData):
     parts = write_tiny_report(tmp_path / "a.html", tiny_data)
     figures = {key: parts["validation"].score[key] for key in ("accuracy", "macro_f1")}
