@@ -1,7 +1,8 @@
 """airbench (https://github.com/KellerJordan/cifar10-airbench, `pip install airbench`) on our files and on any device.
 
 The package trains on a GPU in half precision and fetches CIFAR-10 itself. Here it finds our images in the files that it
-looks for, and on a processor its calls for a GPU and for half precision do nothing.
+looks for. On a processor its calls for a GPU do nothing, and it gets what our own networks have there: bfloat16 by
+autocast where that is native (float32 otherwise), and memory that is kept.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from torch import nn
 
 from cifar10.core.config import InputError
 from cifar10.data.dataset import ImageSet
+from cifar10.engine.processor import computes_bfloat16, keep_freed_memory
 from cifar10.engine.reproducibility import seed_globals
 from cifar10.models.summary import summarize_model
 
@@ -32,13 +34,21 @@ PEERS = {"airbench94": "94", "airbench96": "96"}
 
 
 def train_peer(
-    name: str, train: ImageSet, test: ImageSet, seed: int, epochs: float | None, warm_up: bool
+    name: str, train: ImageSet, test: ImageSet, seed: int, epochs: float | None, warm_up: bool, precision: str
 ) -> dict[str, Any]:
     """Train a peer by its own recipe (or for `epochs`), and judge it with its own six views.
 
+    Args:
+        name: a key of PEERS.
+        train: what it learns from.
+        test: what it is judged on.
+        seed: of torch's generators.
+        epochs: instead of its own number.
+        warm_up: whether some steps run before, off the clock.
+        precision: on a processor, as `runtime.precision`; on a GPU its own.
+
     Returns:
-        `accuracy` (0..1), `train_seconds`, `predict_seconds`, `epochs`, `train_flops`. With `warm_up` some
-        steps run before, off the clock.
+        `accuracy` (0..1), `train_seconds`, `predict_seconds`, `epochs`, `train_flops`.
     """
     try:
         library = import_module(f"airbench.lib_{name}")
@@ -48,7 +58,7 @@ def train_peer(
     settings = library.hyp
     full: float = epochs or settings["opt"]["train_epochs"]
     batch_size = min(settings["opt"]["batch_size"], len(train))
-    with _at_home(tools, library, train, test):
+    with _at_home(tools, library, train, test, precision):
 
         def once(epochs: float) -> tuple[nn.Module, float]:
             seed_globals(seed)
@@ -83,7 +93,7 @@ def _now() -> float:
 
 
 @contextlib.contextmanager
-def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: ImageSet) -> Iterator[None]:
+def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: ImageSet, precision: str) -> Iterator[None]:
     """Within it, the current folder holds the files that the package reads, and its device is ours."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -94,12 +104,22 @@ def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: Imag
             torch.save(content, folder / f"cifar10/{part}.pt")
         stack.enter_context(contextlib.chdir(folder))
         if not torch.cuda.is_available():
-            for target, attribute, value in _ON_A_PROCESSOR:
+            keep_freed_memory()
+            bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_bfloat16())
+            half = (nn.Module, "half", in_bfloat16 if bfloat16 else nn.Module.float)
+            for target, attribute, value in (half, *_ON_A_PROCESSOR):
                 stack.enter_context(patch.object(target, attribute, value))
             loader = functools.partial(tools.CifarLoader, gpu="cpu")
             for module in (tools, library):
                 stack.enter_context(patch.object(module, "CifarLoader", loader))
         yield
+
+
+def in_bfloat16(network: nn.Module) -> nn.Module:
+    """What `half` does to a network on a processor: products in bfloat16, weights and logits in float32."""
+    forward = torch.autocast("cpu", torch.bfloat16)(network.forward)
+    network.forward = lambda images: forward(images).float()
+    return network.float()
 
 
 class _Clock:
@@ -117,7 +137,6 @@ class _Clock:
 
 _ON_A_PROCESSOR: list[tuple[Any, str, Any]] = [
     (torch.Tensor, "half", torch.Tensor.float),
-    (nn.Module, "half", nn.Module.float),
     (nn.Module, "cuda", lambda module: module),
     (torch.cuda, "Event", _Clock),
     (torch.cuda, "synchronize", lambda: None),

@@ -4,6 +4,7 @@ Each contender runs in a process of its own, once for each seed. On the clock: a
 last epoch, whose model is judged. Off the clock and told apart: creating the network, compiling and warming up,
 predicting with test-time augmentation. `process_seconds` is everything from the start of the process, imports and data
 included, to the first seed's accuracy. Judged on the test images where their labels are known, else on validation.
+On a processor `--set runtime.precision=float32` holds for the peers too.
 """
 
 import argparse
@@ -82,10 +83,11 @@ def contend(name: str, options: argparse.Namespace) -> None:
     data = load_prepared(options.prepared)
     known = len(data.test) and (data.test.labels != UNKNOWN).all()
     judged = data.test if known else data.val
+    precision = parse_settings(options.set).get("runtime.precision", read_params(PARAMS)["runtime"]["precision"])
     runs, process_seconds = [], math.nan
     for seed in range(options.seeds):
         if name in PEERS:
-            run = train_peer(name, data.train, judged, seed, options.epochs, warm_up=seed == 0)
+            run = train_peer(name, data.train, judged, seed, options.epochs, seed == 0, precision)
         else:
             run = train_ours(name, data, judged, seed, options)
         print(f"{name}: seed {seed}: {run['accuracy']:.4f} in {run['train_seconds']:.2f} s", flush=True)

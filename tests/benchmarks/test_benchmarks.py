@@ -5,6 +5,7 @@ from pathlib import Path
 
 import inference
 import norm_shift
+import peers
 import pytest
 import time_to_accuracy
 import torch
@@ -94,8 +95,20 @@ def test_time_to_accuracy_runs_a_recipe_and_its_peer_on_the_same_images(tiny_pre
         assert [run["seed"] for run in row["runs"]] == [0, 1]
         assert row["process_seconds"] > row["runs"][0]["train_seconds"] > 0
         assert all(0 <= run["accuracy"] <= 1 for run in row["runs"])
-    ours, peers = rows["fast"]["runs"][0], rows["airbench94"]["runs"][0]
+    ours, theirs = rows["fast"]["runs"][0], rows["airbench94"]["runs"][0]
     # Per image: one network is modelled on the other, whose stem has a bias to train.
-    per_image = [run["train_flops"] / rows["fast"]["train_images"] for run in (ours, peers)]
+    per_image = [run["train_flops"] / rows["fast"]["train_images"] for run in (ours, theirs)]
     assert per_image[0] < per_image[1] < 1.1 * per_image[0]
     assert "fast takes" in capsys.readouterr().out
+
+
+def test_a_peer_on_a_processor_multiplies_in_bfloat16_and_keeps_float32_elsewhere():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    inner: list[torch.dtype] = []
+    network[0].register_forward_hook(lambda module, inputs, maps: inner.append(maps.dtype))
+    logits = peers.in_bfloat16(network)(torch.rand(5, 3, 8, 8))
+    assert inner == [torch.bfloat16]
+    assert logits.dtype == torch.float32
+    logits.sum().backward()
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert all(parameter.grad is not None for parameter in network.parameters())

@@ -199,3 +199,4 @@ def test_shrunk_images_are_means_of_their_pixels():
     assert small.shape == (16, 16)
     assert torch.allclose(small[3:6, 3:6], torch.tensor([[1.0, 3.0, 0.0], [3.0, 9.0, 0.0], [0.0, 0.0, 0.0]]))
     assert shrink(torch.full((2, 3, 32, 32), 5.0), 24).unique().tolist() == pytest.approx([5.0])
+    assert shrink(image, 32) is image

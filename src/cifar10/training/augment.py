@@ -110,11 +110,13 @@ def mix(
 def shrink(
     images: Float[Tensor, "batch channels h w"], size_pixels: int
 ) -> Float[Tensor, "batch channels size_pixels size_pixels"]:
-    """Smaller images, bilinear and antialiased.
+    """Smaller images, bilinear and antialiased; those that have this size already, as they are.
 
     What is learned first is coarse, and half the pixels are half the arithmetic: progressive resizing (Howard 2018,
     https://www.fast.ai/posts/2018-04-30-dawnbench-fastai.html).
     """
+    if images.shape[2:] == (size_pixels, size_pixels):
+        return images
     return F.interpolate(images, size=(size_pixels, size_pixels), mode="bilinear", antialias=True)
 
 

@@ -69,8 +69,7 @@ def step(
     generator = trainer.generator.manual_seed(seed)
     pixels = normalize(augment(images, config.augment_config(trainer.epoch), generator), trainer.mean, trainer.std)
     pixels, targets = mix(pixels, labels, config.augment, trainer.num_classes, generator)
-    if trainer.epoch < config.early_epochs:
-        pixels = shrink(pixels, config.augment.early_size_pixels)
+    pixels = shrink(pixels, config.size_pixels(trainer.epoch))
 
     # --- forward, on this process's share ---
     pixels, targets, labels = map(runtime.world.share, (pixels, targets, labels))
