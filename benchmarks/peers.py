@@ -23,8 +23,8 @@ from torch import nn
 
 from cifar10.core.config import InputError
 from cifar10.data.dataset import ImageSet
-from cifar10.engine.processor import computes_bfloat16, keep_freed_memory
 from cifar10.engine.reproducibility import seed_globals
+from cifar10.engine.runtime import Runtime, RuntimeConfig
 from cifar10.models.summary import summarize_model
 
 WARM_UP_STEPS = 8
@@ -34,7 +34,7 @@ PEERS = {"airbench94": "94", "airbench96": "96"}
 
 
 def train_peer(
-    name: str, train: ImageSet, test: ImageSet, seed: int, epochs: float | None, warm_up: bool, precision: str
+    name: str, train: ImageSet, test: ImageSet, seed: int, epochs: float | None, warm_up: bool, config: RuntimeConfig
 ) -> dict[str, Any]:
     """Train a peer by its own recipe (or for `epochs`), and judge it with its own six views.
 
@@ -45,7 +45,7 @@ def train_peer(
         seed: of torch's generators.
         epochs: instead of its own number.
         warm_up: whether some steps run before, off the clock.
-        precision: on a processor, as `runtime.precision`; on a GPU its own.
+        config: whose precision it has on a processor; on a GPU it has its own.
 
     Returns:
         `accuracy` (0..1), `train_seconds`, `predict_seconds`, `epochs`, `train_flops`.
@@ -58,7 +58,7 @@ def train_peer(
     settings = library.hyp
     full: float = epochs or settings["opt"]["train_epochs"]
     batch_size = min(settings["opt"]["batch_size"], len(train))
-    with _at_home(tools, library, train, test, precision):
+    with _at_home(tools, library, train, test, config):
 
         def once(epochs: float) -> tuple[nn.Module, float]:
             seed_globals(seed)
@@ -93,7 +93,9 @@ def _now() -> float:
 
 
 @contextlib.contextmanager
-def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: ImageSet, precision: str) -> Iterator[None]:
+def _at_home(
+    tools: ModuleType, library: ModuleType, train: ImageSet, test: ImageSet, config: RuntimeConfig
+) -> Iterator[None]:
     """Within it, the current folder holds the files that the package reads, and its device is ours."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -104,9 +106,8 @@ def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: Imag
             torch.save(content, folder / f"cifar10/{part}.pt")
         stack.enter_context(contextlib.chdir(folder))
         if not torch.cuda.is_available():
-            keep_freed_memory()
-            bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_bfloat16())
-            half = (nn.Module, "half", in_bfloat16 if bfloat16 else nn.Module.float)
+            runtime = Runtime(config.model_copy(update={"device": "cpu", "deterministic": False}))
+            half = (nn.Module, "half", lambda network: in_precision_of(runtime, network))
             for target, attribute, value in (half, *_ON_A_PROCESSOR):
                 stack.enter_context(patch.object(target, attribute, value))
             loader = functools.partial(tools.CifarLoader, gpu="cpu")
@@ -115,9 +116,9 @@ def _at_home(tools: ModuleType, library: ModuleType, train: ImageSet, test: Imag
         yield
 
 
-def in_bfloat16(network: nn.Module) -> nn.Module:
-    """What `half` does to a network on a processor: products in bfloat16, weights and logits in float32."""
-    forward = torch.autocast("cpu", torch.bfloat16)(network.forward)
+def in_precision_of(runtime: Runtime, network: nn.Module) -> nn.Module:
+    """What `half` does to a network on a processor: products in the precision of `runtime`, the rest in float32."""
+    forward = runtime.autocast()(network.forward)
     network.forward = lambda images: forward(images).float()
     return network.float()
 

@@ -32,6 +32,7 @@ from cifar10.core.config import PARAMS, USER_ERRORS, format_error, read_params
 from cifar10.core.files import atomic_write
 from cifar10.data.dataset import UNKNOWN, ImageSet, PreparedData, load_prepared
 from cifar10.engine.inference import PredictConfig, predict_logits
+from cifar10.engine.runtime import RuntimeConfig
 from cifar10.models.summary import summarize_model
 from cifar10.training.loop import step, train_one_epoch, validate
 from cifar10.training.trainer import TrainConfig, Trainer
@@ -83,11 +84,12 @@ def contend(name: str, options: argparse.Namespace) -> None:
     data = load_prepared(options.prepared)
     known = len(data.test) and (data.test.labels != UNKNOWN).all()
     judged = data.test if known else data.val
-    precision = parse_settings(options.set).get("runtime.precision", read_params(PARAMS)["runtime"]["precision"])
+    params = with_overrides(read_params(PARAMS), parse_settings(options.set))
+    runtime = RuntimeConfig.model_validate(params["runtime"])
     runs, process_seconds = [], math.nan
     for seed in range(options.seeds):
         if name in PEERS:
-            run = train_peer(name, data.train, judged, seed, options.epochs, seed == 0, precision)
+            run = train_peer(name, data.train, judged, seed, options.epochs, seed == 0, runtime)
         else:
             run = train_ours(name, data, judged, seed, options)
         print(f"{name}: seed {seed}: {run['accuracy']:.4f} in {run['train_seconds']:.2f} s", flush=True)

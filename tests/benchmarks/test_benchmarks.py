@@ -106,7 +106,8 @@ def test_a_peer_on_a_processor_multiplies_in_bfloat16_and_keeps_float32_elsewher
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
     inner: list[torch.dtype] = []
     network[0].register_forward_hook(lambda module, inputs, maps: inner.append(maps.dtype))
-    logits = peers.in_bfloat16(network)(torch.rand(5, 3, 8, 8))
+    runtime = Runtime(train_config().runtime).in_precision("bfloat16")
+    logits = peers.in_precision_of(runtime, network)(torch.rand(5, 3, 8, 8))
     assert inner == [torch.bfloat16]
     assert logits.dtype == torch.float32
     logits.sum().backward()
